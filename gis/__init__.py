@@ -1,0 +1,1 @@
+"""Pure spatial functions: no web, no settings, no database state."""

@@ -1,0 +1,1 @@
+"""Every door by which data enters."""

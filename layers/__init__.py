@@ -1,0 +1,1 @@
+"""What can be put on a map and how it looks."""

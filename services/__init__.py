@@ -1,0 +1,1 @@
+"""Use cases and their HTTP doors, one folder a domain."""

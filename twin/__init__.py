@@ -1,0 +1,1 @@
+"""The twin: things, facts, time, who may see, and what happens next."""

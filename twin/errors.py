@@ -1,0 +1,110 @@
+"""The error tree: each class is a stable code, an HTTP status and one sentence.
+
+TwinError
+├── NotFound            thing, case or page unknown, or outside the caller's scope
+├── BadRequest          a parameter or body that cannot be used
+│   ├── DeclarationError    a file under data/ that does not hold; names file, line, key
+│   └── Unreadable          a data file that cannot be opened or understood
+├── Unauthorized        no or wrong credentials
+├── Forbidden           known caller, act not granted
+├── Conflict            the state has moved on
+│   ├── VersionConflict     somebody changed it first
+│   └── NotAllowedNow       the action does not fit the present state or guard
+├── TooMany             a rate or size cap
+└── Unavailable         a part of the installation is down
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TwinError(Exception):
+    """Something went wrong; the log has the details."""
+
+    code = "error"
+    status = 500
+
+    def __init__(self, detail: str | None = None, **extra: Any) -> None:
+        self.detail = detail or (self.__doc__ or "").strip().splitlines()[0]
+        self.extra = extra
+        super().__init__(self.detail)
+
+
+class NotFound(TwinError):
+    """There is nothing here that you may see."""
+
+    code = "not_found"
+    status = 404
+
+
+class BadRequest(TwinError):
+    """The request cannot be used as it is."""
+
+    code = "bad_request"
+    status = 400
+
+
+class DeclarationError(BadRequest):
+    """A declaration does not hold."""
+
+    code = "declaration_invalid"
+    status = 422
+
+    def __init__(self, file: str, line: int | None, key: str, why: str) -> None:
+        where = f"{file}:{line}" if line else file
+        super().__init__(f"{where}: {key}: {why}", file=file, line=line, key=key)
+
+
+class Unreadable(BadRequest):
+    """The file cannot be read; check that it is whole and of a supported format."""
+
+    code = "unreadable"
+    status = 422
+
+
+class Unauthorized(TwinError):
+    """Please log in first."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(TwinError):
+    """Your roles do not include this act."""
+
+    code = "forbidden"
+    status = 403
+
+
+class Conflict(TwinError):
+    """The present state does not allow this."""
+
+    code = "conflict"
+    status = 409
+
+
+class VersionConflict(Conflict):
+    """Somebody changed this first; look at it again and repeat."""
+
+    code = "version_conflict"
+
+
+class NotAllowedNow(Conflict):
+    """This action is not possible in the present state."""
+
+    code = "not_allowed_now"
+
+
+class TooMany(TwinError):
+    """Too many requests; wait a little and try again."""
+
+    code = "too_many"
+    status = 429
+
+
+class Unavailable(TwinError):
+    """A part of the system is not reachable; it will be tried again."""
+
+    code = "unavailable"
+    status = 503

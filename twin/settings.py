@@ -1,0 +1,83 @@
+"""Settings at start, read once from TWIN_* variables."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from twin.errors import BadRequest, Unavailable
+
+ROLES = ("owner", "app", "ingest", "tiles", "audit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where this installation lives and listens; see interfaces in the handbook."""
+
+    home: Path
+    host: str
+    port: int
+    mqtt_port: int
+    db_port: int
+    database_url: str | None
+    mqtt_url: str | None
+    demo: str
+    lang: str
+    public_url: str
+    insecure: bool
+
+    def secret(self, name: str) -> str:
+        """Return the secret kept in `$TWIN_HOME/secrets/{name}`."""
+        path = self.home / "secrets" / name
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except OSError as why:
+            raise Unavailable(
+                f"The secret {path} cannot be read ({why.strerror}); run ./up to set this home up."
+            ) from why
+
+    def dsn(self, role: str) -> str:
+        """Return the SQLAlchemy URL for a database role (`owner app ingest tiles audit`)."""
+        user = f"twin_{role}"
+        password = quote(self.secret(f"db-{role}"), safe="")
+        if self.database_url:
+            parts = urlsplit(self.database_url)
+            host = parts.netloc.rpartition("@")[2]
+            return urlunsplit(
+                ("postgresql+psycopg", f"{user}:{password}@{host}", parts.path, parts.query, "")
+            )
+        return f"postgresql+psycopg://{user}:{password}@127.0.0.1:{self.db_port}/twin"
+
+
+def _port(name: str, default: int) -> int:
+    raw = os.environ.get(name, str(default))
+    if not raw.isdigit() or not 0 < int(raw) < 65536:
+        raise BadRequest(f"{name}={raw!r} is not a port; give a number from 1 to 65535.")
+    return int(raw)
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings of this process."""
+    env = os.environ
+    demo = env.get("TWIN_DEMO", "small")
+    if demo not in ("none", "small", "city"):
+        raise BadRequest(f"TWIN_DEMO={demo!r} is not known; use none, small or city.")
+    host = env.get("TWIN_HOST", "127.0.0.1")
+    port = _port("TWIN_PORT", 8080)
+    return Settings(
+        home=Path(env.get("TWIN_HOME", "var")).absolute(),
+        host=host,
+        port=port,
+        mqtt_port=_port("TWIN_MQTT_PORT", 1883),
+        db_port=_port("TWIN_DB_PORT", 5433),
+        database_url=env.get("TWIN_DATABASE_URL") or None,
+        mqtt_url=env.get("TWIN_MQTT_URL") or None,
+        demo=demo,
+        lang=env.get("TWIN_LANG", "zh-CN"),
+        public_url=env.get("TWIN_PUBLIC_URL", f"http://{host}:{port}"),
+        insecure=env.get("TWIN_INSECURE") == "1",
+    )

@@ -1,0 +1,1 @@
+"""Every way a person reaches the twin."""

@@ -1,0 +1,1 @@
+"""Commands of `twin`, one file each, found by folder."""
