@@ -1,0 +1,83 @@
+"""Who may see what: the one predicate builder through which every read goes.
+
+An actor sees a row when its kind is open to all (base map), or when the row lies in one of the
+actor's districts and the level of its kind is within the actor's clearance (L1 open … L4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, false, or_, true
+
+from twin.errors import Forbidden
+from twin.kinds import Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """Who asks; `districts` None means the whole city."""
+
+    user: str
+    roles: frozenset[str] = frozenset()
+    acts: frozenset[str] = frozenset()
+    districts: tuple[str, ...] | None = None
+    clearance: int = 1
+    crew: str | None = None
+
+    @property
+    def anonymous(self) -> bool:
+        """True for a caller without credentials."""
+        return self.user == "anonymous"
+
+    def key(self) -> str:
+        """Return a short digest of all that decides what this actor sees: part of cache keys."""
+        said = f"{self.districts}|{self.clearance}"
+        return hashlib.blake2s(said.encode(), digest_size=8).hexdigest()
+
+    def may(self, act: str) -> bool:
+        """Tell whether a role of the actor includes the act."""
+        return act in self.acts
+
+    def need(self, act: str) -> None:
+        """Raise Forbidden unless the actor may perform the act."""
+        if not self.may(act):
+            raise Forbidden(
+                f"Your roles do not include the act {act}; ask the security administrator.", act=act
+            )
+
+
+ANONYMOUS = Actor(user="anonymous", acts=frozenset({"event.report"}))
+SYSTEM = Actor(user="system", clearance=4, roles=frozenset({"system"}))
+
+
+def visible(actor: Actor, columns: Any, kind: Kind) -> ColumnElement[bool]:
+    """Return the predicate for rows of a kind; `columns` is a table, alias or subquery `.c`."""
+    if kind.level > actor.clearance:
+        return false()
+    if kind.open or actor.districts is None:
+        return true()
+    return _c(columns).district.in_(actor.districts)
+
+
+def visible_rows(actor: Actor, columns: Any) -> ColumnElement[bool]:
+    """Return the predicate for rows that carry their own `district` and `level` (registry, cases)."""
+    c = _c(columns)
+    parts: list[ColumnElement[bool]] = [c.level <= actor.clearance] if "level" in c else []
+    if actor.districts is not None:
+        inside = c.district.in_(actor.districts)
+        parts.append(or_(inside, c.open) if "open" in c else inside)
+    return and_(true(), *parts)
+
+
+def visible_district(actor: Actor, district: str | None, level: int = 1) -> bool:
+    """Tell in memory what `visible_rows` tells in SQL: for live messages and frames."""
+    if level > actor.clearance:
+        return False
+    return actor.districts is None or district in actor.districts
+
+
+def _c(columns: Any) -> Any:
+    return getattr(columns, "c", columns)

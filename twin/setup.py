@@ -1,0 +1,79 @@
+"""Set-up of a new or newer installation: publish what is shipped, make tables, first accounts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import Any
+
+from sqlalchemy import text
+
+from twin import calendar, db, declarations, identity, kinds, ledger, processes, schema
+from twin.settings import settings
+
+ACTOR = "system:setup"
+
+
+def publish_shipped() -> dict[str, int]:
+    """Publish every shipped declaration and make its tables; doing it again changes nothing."""
+    counts = {"kinds": 0, "processes": 0, "accounts": 0}
+    with db.engine("owner").begin() as conn:
+        conn.execute(text("select pg_advisory_xact_lock(7003)"))
+        schema.ensure_topics(conn)
+        for kind in kinds.shipped():
+            schema.ensure_table(conn, kind)
+            done = declarations.publish(
+                conn, "kind", kind.kind, dict(kind.doc), origin="shipped", actor=ACTOR
+            )
+            counts["kinds"] += done is not None
+        for process in processes.shipped():
+            done = declarations.publish(
+                conn, "process", process["key"], process, origin="shipped", actor=ACTOR
+            )
+            counts["processes"] += done is not None
+        calendar.seed(conn, "sh-workday")
+    ledger.ensure_key(settings().home)
+    counts["accounts"] = _demo_accounts()
+    return counts
+
+
+def _demo_accounts() -> int:
+    if settings().demo == "none" and not os.environ.get("TWIN_DEMO_ACCOUNTS"):
+        return _first_admin()
+    declared, _ = declarations.read_yaml(declarations.DATA / "roles.yaml")
+    return _make(declared["demo"])
+
+
+def _first_admin() -> int:
+    declared, _ = declarations.read_yaml(declarations.DATA / "roles.yaml")
+    return _make({"admin": declared["demo"]["admin"]})
+
+
+def _make(people: dict[str, dict[str, Any]]) -> int:
+    """Make the accounts that are missing, with passwords nobody chose, kept in demo-logins."""
+    made: dict[str, str] = {}
+    with db.engine("app").begin() as conn:
+        known = set(conn.scalars(text('select "user" from twin.account')))
+        for user, said in people.items():
+            if user in known:
+                continue
+            made[user] = secrets.token_urlsafe(9)
+            identity.add_account(
+                conn,
+                user=user,
+                name=said["name"],
+                password=made[user],
+                roles=said["roles"],
+                districts=said.get("districts"),
+                clearance=said["clearance"],
+                crew=said.get("crew"),
+                actor=ACTOR,
+            )
+    if made:
+        path = settings().home / "secrets" / "demo-logins"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        path.touch(mode=0o600)
+        path.write_text(old + "".join(f"{u} {p}\n" for u, p in made.items()), encoding="utf-8")
+        path.chmod(0o600)
+    return len(made)
