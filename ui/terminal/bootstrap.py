@@ -58,9 +58,9 @@ def install(*, tests: bool = False) -> None:
     lock = _one_at_a_time()
     try:
         # postgres must exist before the home is judged, so packages come first
-        log = _early_log()
-        packages.debian({**wanted, **(packages.TEST_PACKAGES if tests else {})}, log,
-                        "Debian packages (PostGIS, Mosquitto" + (", Chromium, GDAL)" if tests else ")"))  # fmt: skip
+        extra = packages.TEST_PACKAGES if tests else {}
+        names = "PostGIS, Mosquitto, Chromium, GDAL" if tests else "PostGIS, Mosquitto"
+        packages.debian({**wanted, **extra}, f"Debian packages ({names})")
         log = log_dir(checks.usable_home(home)) / "setup.log"
         packages.libraries(log, tests=tests)
         packages.bundle(log)
@@ -68,13 +68,6 @@ def install(*, tests: bool = False) -> None:
         raise SetupError(f"{why.filename or ROOT}: {why.strerror}; repair that and run this again.") from why
     finally:
         os.close(lock)
-
-
-def _early_log() -> "os.PathLike[str]":
-    from pathlib import Path
-    import tempfile
-
-    return Path(tempfile.gettempdir()) / f"lvrong-twin-apt-{os.getuid()}.log"
 
 
 def _one_at_a_time() -> int:

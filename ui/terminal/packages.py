@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,7 +33,7 @@ _CLUSTER_CONF = Path("/etc/postgresql-common/createcluster.conf")
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-def debian(wanted: dict[str, str], log: Path, title: str) -> None:
+def debian(wanted: dict[str, str], title: str) -> None:
     """Install the Debian packages that are missing; their own services are kept from starting."""
     missing = [name for name, proof in wanted.items() if not Path(proof).exists()]
     if not missing:
@@ -43,6 +44,9 @@ def debian(wanted: dict[str, str], log: Path, title: str) -> None:
             "this again."
         )
     root = _as_root(missing)
+    handle, name = tempfile.mkstemp(prefix="lvrong-twin-packages-", suffix=".log")
+    os.close(handle)
+    log = Path(name)
     with step(title):
         _no_own_services(root, missing)
         try:
@@ -54,6 +58,7 @@ def debian(wanted: dict[str, str], log: Path, title: str) -> None:
         if "mosquitto" in missing and shutil.which("systemctl"):
             # Ours runs under the supervisor; Debian's would take the port at the next boot.
             subprocess.run([*root, "systemctl", "disable", "mosquitto"], capture_output=True, check=False)
+    log.unlink()
 
 
 def _as_root(missing: Iterable[str]) -> list[str]:
