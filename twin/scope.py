@@ -79,5 +79,14 @@ def visible_district(actor: Actor, district: str | None, level: int = 1) -> bool
     return actor.districts is None or district in actor.districts
 
 
+def scope_sql(actor: Actor, alias: str, level: int = 1) -> tuple[str, dict[str, Any]]:
+    """Return `visible_rows` as SQL text with a bound parameter, for hand-written statements."""
+    if level > actor.clearance:
+        return "false", {}
+    if actor.districts is None:
+        return "true", {}
+    return f"{alias}.district = any(:scope_districts)", {"scope_districts": list(actor.districts)}
+
+
 def _c(columns: Any) -> Any:
     return getattr(columns, "c", columns)

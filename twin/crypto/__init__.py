@@ -1,0 +1,1 @@
+"""Digests and signatures of the national algorithms (SM2, SM3)."""
