@@ -38,6 +38,6 @@ export interface Found { num: number | null; kind: string; kind_title: Titled; c
 export interface Category { key: string; title: Titled; service_code: string; severity: number; domain: string }
 export interface Card { key: string; title: Titled; value: number | null; unit: Titled | string | null; delta: number | null; delta_base: Titled | string | null; level: "good" | "warn" | "bad" | "none"; list: string | null }
 export interface Bin { from: string; to: string; opened: number; closed: number; late: number }
-export interface Legend { label: Titled; color: string; shape: string }
+export interface Legend { label: Titled; color: string; token?: string; shape: string }
 export interface LayerNode { id: string; title: Titled; kind: string; type: string; visible: boolean; min_zoom: number; legend: Legend[]; style_layers: string[] }
 export interface LayerTree { groups: { id: string; title: Titled; layers: LayerNode[] }[] }

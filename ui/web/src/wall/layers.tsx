@@ -6,9 +6,10 @@ import type { LayerNode, Legend } from "../common/types";
 import * as s from "./store";
 
 function Swatch({ mark }: { mark: Legend }) {
-  if (mark.shape.startsWith("icon:")) return <span class="swatch" style={{ color: mark.color }}><Icon name={mark.shape.slice(5)} size={14} /></span>;
+  const ink = mark.token ? `var(--${mark.token.replaceAll("_", "-")})` : mark.color;
+  if (mark.shape.startsWith("icon:")) return <span class="swatch" style={{ color: ink }}><Icon name={mark.shape.slice(5)} size={14} /></span>;
   if (mark.shape.startsWith("severity:")) return <span class="swatch"><Mark level={Number(mark.shape.slice(9))} /></span>;
-  return <span class={`swatch ${mark.shape}`}><i style={{ background: mark.color, color: mark.color }} /></span>;
+  return <span class={`swatch ${mark.shape}`}><i style={{ background: ink, color: ink, borderColor: ink }} /></span>;
 }
 
 function Row({ layer }: { layer: LayerNode }) {
