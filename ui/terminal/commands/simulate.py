@@ -13,8 +13,8 @@ from ui.terminal.simulator.run import Plan, Simulation, told
 
 
 def simulate(
-    vehicles: Annotated[int, typer.Option("--vehicles", min=0, help="Vehicles that drive")] = 200,
-    crews: Annotated[int, typer.Option("--crews", min=0, help="Crews that drive")] = 100,
+    vehicles: Annotated[int, typer.Option("--vehicles", min=0, help="Vehicles that drive")] = 300,
+    crews: Annotated[int, typer.Option("--crews", min=0, help="Crews that drive")] = 120,
     sensors: Annotated[int, typer.Option("--sensors", min=0, help="Sensors that report")] = 50,
     rate: Annotated[
         float, typer.Option("--rate", min=0.01, max=50, help="Positions a second")

@@ -73,10 +73,11 @@ class Simulation:
     def __init__(self, api: Api, host: str, mqtt_port: int, plan: Plan) -> None:
         self.api, self.plan, self.counts = api, plan, Counts()
         self.over = threading.Event()
-        crews = api.features("crew", plan.crews) if plan.crews else []
+        crews = _some(api.features("crew"), plan.crews) if plan.crews else []
         driven = {c["properties"].get("vehicle") for c in crews}
-        cars = api.features("vehicle", plan.vehicles) if plan.vehicles else []
+        cars = api.features("vehicle") if plan.vehicles else []
         cars = [c for c in cars if c["properties"]["code"] not in driven]
+        cars = _some(cars, plan.vehicles)
         movers = movers_of("crew", crews) + movers_of("vehicle", cars)
         self.sensors = api.features("sensor", plan.sensors) if plan.sensors else []
         roads = api.features("road") if movers or plan.reports_per_minute else []
@@ -226,6 +227,11 @@ class Simulation:
             self._last.wait_for_publish(5)
         self.broker.disconnect()
         self.broker.loop_stop()
+
+
+def _some(features: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Return so many from all over the city."""
+    return random.sample(features, min(count, len(features)))
 
 
 def told(counts: Counts) -> dict[str, Any]:
