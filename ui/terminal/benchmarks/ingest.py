@@ -21,7 +21,7 @@ COPY_TYPES = ["timestamptz", "int4", "float8", "float8", "float4", "float4"]
 
 
 def run(size: int) -> list[Figure]:
-    """Send positions of known vehicles with times of their own, and wait until all are committed."""
+    """Send positions with times of their own, and wait until all are committed."""
     size = size or OWN_SIZE
     with db.engine("owner").connect() as conn:
         limit = copy_limit(conn, size)
@@ -44,7 +44,9 @@ def run(size: int) -> list[Figure]:
 
 def copy_limit(conn: Connection, size: int) -> float:
     """Return rows per second of binary COPY into a table like one day of positions."""
-    conn.execute(text("create temp table bench_copy (like twin.position) on commit drop"))
+    conn.execute(
+        text("create temp table bench_copy (like twin.position including defaults) on commit drop")
+    )
     conn.execute(text("create index on bench_copy using brin (at)"))
     rows = [(at, i % 300, 121.4, 31.2, 20.0, 90.0) for i, at in enumerate(moments(size))]
     began = time.perf_counter()
