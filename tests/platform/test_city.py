@@ -1,4 +1,4 @@
-"""The whole installation with the small demo city: parts come back, positions arrive, nothing breaks."""
+"""The whole installation with the small demo city: parts come back, positions arrive."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import pkgutil
 import sys
 from typing import Any
 
+import psycopg
 import structlog
 import typer
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -67,6 +68,8 @@ def _run(words: list[str]) -> int:
         )
     except DBAPIError as why:
         return _failed(f"The database refused this: {str(why.orig).splitlines()[0]}", "database")
+    except psycopg.Error as why:
+        return _failed(f"The database refused this: {str(why).splitlines()[0]}", "database")
     except BrokenPipeError:
         return 0
     return code if isinstance(code, int) else 0

@@ -28,9 +28,7 @@ def run(size: int) -> list[Figure]:
         devices = [
             str(code)
             for code in conn.scalars(
-                text(
-                    "select code from twin.thing where kind = 'vehicle' and gone_at is null limit 300"
-                )
+                text("select code from twin.thing where kind = 'vehicle' limit 300")
             )
         ]
         if not devices:
