@@ -1,5 +1,5 @@
 /** The wall's map: ties the signals to mapkit, and the mouse to the signals. */
-import { effect } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import {
   calm, createMap, GeoJsonLayer, GROUPS, liveAtlas, PathLayer, pydeckLayers, rgba, ScatterplotLayer, severity, TextLayer,
   type Atlas, type DeckJson, type Group, type GroupData, type Theme, type TwinMap,
@@ -38,6 +38,7 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   twin.map.on("moveend", seen);
   twin.map.on("zoomend", drawEvents);
   twin.map.once("load", seen);
+  twin.map.on("rotate", () => (bearing.value = Math.round(twin.map.getBearing())));
   s.onFrame.add(glide);
   let was: Theme = theme.value;
   let said = lang.value;
@@ -242,9 +243,8 @@ export const centre = (): LonLat => {
   return [c.lng, c.lat];
 };
 
-export const onCamera = (call: (bearing: number) => void): void => {
-  twin.map.on("rotate", () => call(twin.map.getBearing()));
-};
+/** The compass may be drawn before the map stands. */
+export const bearing = signal(0);
 
 const PICKS = ["events", ...GROUPS];
 
