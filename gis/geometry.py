@@ -92,7 +92,7 @@ def _parts(shape: Geometry, family: str) -> Geometry | None:
     nested = [_parts(p, family) for p in shapely.get_parts(shape) if isinstance(p, GeometryCollection)
               and p.geom_type == "GeometryCollection"]  # fmt: skip
     found += [p for p in nested if p is not None]
-    if not found:
+    if not found or (family == "point" and len(found) > 1):
         return None
     return found[0] if len(found) == 1 else shapely.union_all(found)
 

@@ -28,7 +28,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.devices import Registry
-from ingest.writer import Message, write
+from ingest.writer import Message, write_all
 from twin import db, positions
 from twin.errors import TwinError, Unavailable
 from twin.log import start_logging
@@ -90,7 +90,9 @@ class Door:
         if arrived.qos and arrived.connection == self.connection:
             self.client.ack(arrived.mid, arrived.qos)
 
-    def _connected(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _props: Any) -> None:
+    def _connected(
+        self, client: paho.Client, _data: Any, _flags: Any, code: Any, _props: Any
+    ) -> None:
         if code.is_failure:
             log.warning("broker refuses", broker=self.name, why=str(code))
             return
@@ -162,9 +164,11 @@ class Ingest:
         delay = 0.2
         while not self.stopping.is_set():
             try:
-                written = write(self.registry, [arrived.message for arrived in batch])
+                written = write_all(self.registry, [arrived.message for arrived in batch])
             except (SQLAlchemyError, psycopg.Error, Unavailable) as why:
-                log.warning("not stored, trying again", why=str(why).splitlines()[0], count=len(batch))
+                log.warning(
+                    "not stored, trying again", why=str(why).splitlines()[0], count=len(batch)
+                )
                 db.engine("ingest").dispose()
                 self.stopping.wait(delay)
                 delay = min(delay * 2, 5.0)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DataError, IntegrityError
 
 from ingest.devices import Registry, Source
 from ingest.messages import (
@@ -52,6 +53,27 @@ class Batch:
         self.fixes: list[Fix] = []
         self.values: list[Observation] = []
         self.refused: list[tuple[str, str, bytes]] = []
+
+
+def write_all(registry: Registry, messages: Sequence[Message]) -> Written:
+    """Write a batch; a message that the database itself will not take is found and refused.
+
+    Without this one such message would come again for ever and hold up all others.
+    """
+    try:
+        return write(registry, messages)
+    except (DataError, IntegrityError) as why:
+        if len(messages) == 1:
+            return _refuse(messages[0], str(why.orig).splitlines()[0])
+    half = len(messages) // 2
+    parts = (write_all(registry, messages[:half]), write_all(registry, messages[half:]))
+    return Written(*(sum(pair) for pair in zip(*parts, strict=True)))
+
+
+def _refuse(message: Message, reason: str) -> Written:
+    with db.engine("ingest").begin() as conn:
+        _keep_refused(conn, [(message.topic[:400], reason, message.payload[:4096])])
+    return Written(0, 0, 1, 0)
 
 
 def write(registry: Registry, messages: Sequence[Message]) -> Written:
@@ -113,5 +135,8 @@ def _keep_refused(conn: Connection, refused: Sequence[tuple[str, str, bytes]]) -
     if refused:
         conn.execute(
             text("insert into twin.rejected_message (topic, reason, payload) values (:t, :r, :p)"),
-            [{"t": topic.replace("\0", "?"), "r": reason, "p": raw} for topic, reason, raw in refused],
+            [
+                {"t": topic.replace("\0", "?"), "r": reason, "p": raw}
+                for topic, reason, raw in refused
+            ],
         )

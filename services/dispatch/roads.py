@@ -17,7 +17,7 @@ from twin.scope import SYSTEM
 
 log = structlog.get_logger("dispatch")
 CHECK_EVERY_S = 30.0
-DEFAULT_KMH = {"motorway": 80.0, "trunk": 60.0, "primary": 40.0, "secondary": 30.0}
+DEFAULT_KMH = {"expressway": 80.0, "elevated": 60.0, "arterial": 40.0, "secondary": 30.0}
 OTHER_KMH = 20.0
 
 

@@ -20,7 +20,7 @@ BASE = ("district", "street", "water_body", "green_space", "park", "road", "buil
 # Before this zoom a kind says nothing at the size of a pixel.
 BASE_MIN = {"district": 0, "street": 10, "water_body": 0, "green_space": 11, "park": 9, "road": 7,
             "building": 13}  # fmt: skip
-ROADS = {7: ("expressway",), 9: ("expressway", "elevated"), 10: ("expressway", "elevated", "arterial"),
+ROADS = {7: ("expressway",), 9: ("expressway", "elevated"), 11: ("expressway", "elevated", "arterial"),
          12: ("expressway", "elevated", "arterial", "secondary")}  # fmt: skip
 ALL_ROADS_FROM = 13
 

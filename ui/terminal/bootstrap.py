@@ -65,7 +65,9 @@ def install(*, tests: bool = False) -> None:
         packages.libraries(log, tests=tests)
         packages.bundle(log)
     except OSError as why:
-        raise SetupError(f"{why.filename or ROOT}: {why.strerror}; repair that and run this again.") from why
+        raise SetupError(
+            f"{why.filename or ROOT}: {why.strerror}; repair that and run this again."
+        ) from why
     finally:
         os.close(lock)
 

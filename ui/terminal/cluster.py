@@ -17,7 +17,16 @@ from ui.terminal.report import SetupError, run_quietly
 BIN = Path("/usr/lib/postgresql/15/bin")
 MIB = 1024**2
 SERVER_USER = "postgres"
-SECRETS = ("db-super", "db-owner", "db-app", "db-ingest", "db-tiles", "db-audit", "mqtt-ingest", "mqtt-sim")
+SECRETS = (
+    "db-super",
+    "db-owner",
+    "db-app",
+    "db-ingest",
+    "db-tiles",
+    "db-audit",
+    "mqtt-ingest",
+    "mqtt-sim",
+)
 
 
 def as_user(user: str | None, death: str = "TERM") -> list[str]:
@@ -56,7 +65,9 @@ class Cluster:
         """Make the cluster when missing, and write its configuration; safe to repeat."""
         ensure_secrets(self.home)
         if os.geteuid() == 0 and not known_user(SERVER_USER):
-            raise SetupError("The user postgres is missing; install postgresql-15 and run this again.")
+            raise SetupError(
+                "The user postgres is missing; install postgresql-15 and run this again."
+            )
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self._own(self.folder)
         if not (self.data / "PG_VERSION").exists():
@@ -81,7 +92,16 @@ class Cluster:
             if not pid_file.exists() or not _is_postgres(pid_file):
                 return
             time.sleep(0.1)
-        stop = [*as_user(SERVER_USER), str(BIN / "pg_ctl"), "-D", str(self.data), "-m", "fast", "-w", "stop"]
+        stop = [
+            *as_user(SERVER_USER),
+            str(BIN / "pg_ctl"),
+            "-D",
+            str(self.data),
+            "-m",
+            "fast",
+            "-w",
+            "stop",
+        ]
         run_quietly(stop, log_dir(self.home) / "setup.log",
                     failed=lambda why: f"An earlier database of this home does not stop: {why}")  # fmt: skip
 

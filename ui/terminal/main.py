@@ -10,8 +10,8 @@ import importlib
 import logging
 import pkgutil
 import sys
+from typing import Any
 
-import click
 import structlog
 import typer
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -21,6 +21,8 @@ from ui.terminal import commands, output
 from ui.terminal.paths import use_default_home
 
 FAILED = 2
+# typer carries its own click and shows only the leaves of its error tree.
+CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def application() -> typer.Typer:
@@ -32,6 +34,7 @@ def application() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(lambda: None)  # commands keep their names even when there is only one
     for found in sorted(pkgutil.iter_modules(commands.__path__), key=lambda module: module.name):
         importlib.import_module(f"{commands.__name__}.{found.name}").register(app)
     return app
@@ -53,20 +56,24 @@ def _run(words: list[str]) -> int:
         code = typer.main.get_command(application()).main(words, "twin", standalone_mode=False)
     except TwinError as why:
         return _failed(why.detail, why.code)
-    except click.UsageError as why:
-        where = f" (twin {why.ctx.info_name} --help)" if why.ctx and why.ctx.parent else ""
-        return _failed(why.format_message() + where, "usage")
-    except click.ClickException as why:
-        return _failed(why.format_message(), "usage")
-    except (click.Abort, KeyboardInterrupt):
+    except CLICK_ERROR as why:
+        return _failed(_usage(why), "usage")
+    except (typer.Abort, KeyboardInterrupt):
         return _failed("Interrupted.", "interrupted")
     except OperationalError:
-        return _failed("The database does not answer; start the installation with ./up.", "unavailable")
+        return _failed(
+            "The database does not answer; start the installation with ./up.", "unavailable"
+        )
     except DBAPIError as why:
         return _failed(f"The database refused this: {str(why.orig).splitlines()[0]}", "database")
     except BrokenPipeError:
         return 0
     return code if isinstance(code, int) else 0
+
+
+def _usage(why: Any) -> str:
+    context = getattr(why, "ctx", None)
+    return f"{why.format_message()} (see {context.command_path if context else 'twin'} --help)"
 
 
 def _failed(sentence: str, code: str) -> int:

@@ -40,10 +40,15 @@ def finish(result: Mapping[str, Any] | list[Any], text: str, *, partly: bool = F
 
 def table(rows: list[tuple[Any, ...]], heads: tuple[str, ...]) -> str:
     """Return rows as aligned columns."""
-    cells = [tuple(map(str, heads)), *(tuple("" if c is None else str(c) for c in row) for row in rows)]
+    cells = [
+        tuple(map(str, heads)),
+        *(tuple("" if c is None else str(c) for c in row) for row in rows),
+    ]
     widths = [max(_width(row[i]) for row in cells) for i in range(len(heads))]
     return "\n".join(
-        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in cells
     )
 

@@ -57,7 +57,9 @@ def debian(wanted: dict[str, str], title: str) -> None:
             _allow_services(root)
         if "mosquitto" in missing and shutil.which("systemctl"):
             # Ours runs under the supervisor; Debian's would take the port at the next boot.
-            subprocess.run([*root, "systemctl", "disable", "mosquitto"], capture_output=True, check=False)
+            subprocess.run(
+                [*root, "systemctl", "disable", "mosquitto"], capture_output=True, check=False
+            )
     log.unlink()
 
 
@@ -96,7 +98,9 @@ def _allow_services(root: list[str]) -> None:
 
 
 def _write(root: list[str], path: Path, content: str) -> None:
-    subprocess.run([*root, "tee", str(path)], input=content.encode(), stdout=subprocess.DEVNULL, check=False)
+    subprocess.run(
+        [*root, "tee", str(path)], input=content.encode(), stdout=subprocess.DEVNULL, check=False
+    )
 
 
 def _apt(root: list[str], log: Path, *arguments: str) -> None:
@@ -161,7 +165,9 @@ def _project(log: Path) -> None:
 def bundle(log: Path) -> None:
     """Build the browser bundle with the node of `.venv`; nothing when its sources are the same."""
     if not (WEB / "package-lock.json").exists():
-        raise SetupError("ui/web/package-lock.json is missing; this clone is not whole: run git status.")
+        raise SetupError(
+            "ui/web/package-lock.json is missing; this clone is not whole: run git status."
+        )
     mark = content_mark(_web_sources())
     stamp = WEB / "dist" / ".stamp"
     if stamp.exists() and stamp.read_text() == mark:

@@ -14,7 +14,7 @@ from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from twin import db
+from twin import db, declarations, setup
 from twin.errors import TwinError
 from twin.settings import ROLES, Settings, settings
 from ui.terminal.broker import Broker
@@ -41,7 +41,9 @@ def admin_url(config: Settings, database: str | None = None) -> str:
     return f"postgresql://postgres:{password}@127.0.0.1:{config.db_port}/{database or DATABASE}"
 
 
-def ensure_roles(conn: psycopg.Connection[tuple[object, ...]], passwords: Mapping[str, str]) -> None:
+def ensure_roles(
+    conn: psycopg.Connection[tuple[object, ...]], passwords: Mapping[str, str]
+) -> None:
     """Make the five roles and set their passwords and planner settings."""
     for role in ROLES:
         name = f"twin_{role}"
@@ -83,17 +85,19 @@ def ensure_server() -> None:
     with psycopg.connect(admin_url(config), autocommit=True, connect_timeout=10) as conn:
         name = conn.info.dbname
         for extension in EXTENSIONS:
-            conn.execute(sql.SQL("create extension if not exists {}").format(sql.Identifier(extension)))
+            conn.execute(
+                sql.SQL("create extension if not exists {}").format(sql.Identifier(extension))
+            )
         conn.execute(
-            sql.SQL("grant create, connect on database {} to twin_owner").format(sql.Identifier(name))
+            sql.SQL("grant create, connect on database {} to twin_owner").format(
+                sql.Identifier(name)
+            )
         )
         conn.execute("revoke create on schema public from public")
 
 
 def ensure_tables() -> None:
     """Apply missing migrations and publish what is shipped."""
-    from twin import setup
-
     db.migrate()
     setup.publish_shipped()
 
@@ -107,9 +111,8 @@ def ensure_demo() -> None:
 
     with step(f"Demo city ({size})"):
         load_demo(size)
+        setup.assign_crews()
         with db.engine("owner").begin() as conn:
-            from twin import declarations
-
             declarations.publish(
                 conn, "setting", "demo", {"size": size}, origin="local", actor="system:setup"
             )

@@ -81,7 +81,9 @@ def run_quietly(
         raise SetupError(f"{failed(last_words(log))} (details in {log})")
 
 
-def last_words(log: Path, *, marks: tuple[str, ...] = ("E:", "ERROR", "FATAL", "error", "Error")) -> str:
+def last_words(
+    log: Path, *, marks: tuple[str, ...] = ("E:", "ERROR", "FATAL", "error", "Error")
+) -> str:
     """Return the line of a log that most likely says what went wrong."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-60:]

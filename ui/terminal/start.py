@@ -89,7 +89,9 @@ def _bring_up(supervisor: Supervisor, config: Settings) -> None:
             checks.free_ports(config)
             cluster.ensure()
             supervisor.start(Part("postgres", cluster.command(), signal.SIGINT, 60))
-            supervisor.wait(cluster.answers, 60, f"The database does not answer; see {home}/log/postgres.log")
+            supervisor.wait(
+                cluster.answers, 60, f"The database does not answer; see {home}/log/postgres.log"
+            )
     else:
         checks.free_ports(config)
     supervisor.run_once(
@@ -99,7 +101,9 @@ def _bring_up(supervisor: Supervisor, config: Settings) -> None:
     with step("Services"):
         broker = Broker(home, config.mqtt_port)
         supervisor.start(Part("mosquitto", broker.command()))
-        supervisor.wait(broker.answers, 15, f"The broker does not answer; see {home}/log/mosquitto.log")
+        supervisor.wait(
+            broker.answers, 15, f"The broker does not answer; see {home}/log/mosquitto.log"
+        )
         for part in service_parts(config):
             supervisor.start(part)
         supervisor.wait(
@@ -183,7 +187,9 @@ def _running(home: Path) -> dict[str, Any] | None:
         os.close(lock)
         return None
     try:
-        said: dict[str, Any] = json.loads((run_dir(home) / "status.json").read_text(encoding="utf-8"))
+        said: dict[str, Any] = json.loads(
+            (run_dir(home) / "status.json").read_text(encoding="utf-8")
+        )
     except (OSError, ValueError):
         return {"state": "starting", "parts": {}}
     return said
@@ -254,7 +260,9 @@ def status(config: Settings, *, as_json: bool = False) -> int:
             )
     if not running:
         return 2
-    whole = running["state"] == "ready" and all(p["state"] == "up" for p in running["parts"].values())
+    whole = running["state"] == "ready" and all(
+        p["state"] == "up" for p in running["parts"].values()
+    )
     return 0 if whole else 1
 
 
