@@ -62,7 +62,7 @@ def _points(kind: Kind, p: Palette) -> list[Layer]:
     broken = ["!", ["in", ["coalesce", ["get", "state"], "active"], ["literal", ["active", "open", "normal"]]]]
     made = [
         _source(kind, "-dot", type="circle", minzoom=max(0, zoom - 1), maxzoom=zoom,
-                paint={"circle-radius": 2.4, "circle-color": ink, "circle-opacity": 0.8}),
+                paint={"circle-radius": 1.8, "circle-color": ink, "circle-opacity": 0.6}),
         _source(kind, type="symbol", minzoom=zoom,
                 layout={"icon-image": icon, "icon-size": ["interpolate", ["linear"], ["zoom"], zoom, 0.7, zoom + 2.5, 1.0],
                         "icon-allow-overlap": False, "icon-padding": 1}),

@@ -95,6 +95,7 @@ function glide(): void {
     if (now - last >= Math.max(33, cost * 3)) {
       last = now;
       drawMovers(now);
+      if (s.selected.value?.type === "thing" && s.thing.value && s.movers.where(s.thing.value.num)) drawSelection();
       cost = performance.now() - now;
     }
     gliding = s.movers.moving(now) ? requestAnimationFrame(step) : 0;

@@ -31,8 +31,8 @@ function History({ th }: { th: Thing }) {
       <h3>{t("thing.history")}</h3>
       <ol class="history">
         {[...list].sort((a, b) => b.version - a.version).slice(0, 20).map((v) => (
-          <li key={v.version}><time class="muted small">{when(v.from)}</time>
-            <div><b>{t(`thing.action.${["insert", "update", "remove"].includes(v.action) ? v.action : "update"}` as Key)}</b> <span class="muted">{[v.actor, t("thing.version", { n: v.version })].filter(Boolean).join(" · ")}</span>
+          <li key={v.version}><time class="muted small">{when(v.at)}</time>
+            <div><b>{t(`thing.action.${["insert", "update", "remove"].includes(v.action) ? v.action : "update"}` as Key)}</b> <span class="muted">{[tt(v.actor_name) || v.actor, t("thing.version", { n: v.version })].filter(Boolean).join(" · ")}</span>
               {v.action !== "insert" && v.changes.slice(0, 4).map((c) => <p class="small">{tt(c.title)}: <span class="muted">{short(c.before)} → </span>{short(c.after)}</p>)}</div></li>
         ))}
       </ol>

@@ -85,7 +85,7 @@ function Clock() {
       <b>{hms(s.shownNow())}</b>
       {past !== null ? <span class="state past">{t("live.past")}</span>
         : lost ? <span class="state lost"><i />{t("live.lost")}</span>
-        : <span class="state live"><i />{t("live.now")}<span class="muted small">{num(Math.round(lag * 10) / 10)} s</span></span>}
+        : <span class="state live"><i />{t("live.now")}<span class="muted small">{lag.toFixed(1)} s</span></span>}
     </div>
   );
 }
