@@ -64,8 +64,9 @@ def _points(kind: Kind, p: Palette) -> list[Layer]:
         _source(kind, "-dot", type="circle", minzoom=max(0, zoom - 1), maxzoom=zoom,
                 paint={"circle-radius": 1.8, "circle-color": ink, "circle-opacity": 0.6}),
         _source(kind, type="symbol", minzoom=zoom,
-                layout={"icon-image": icon, "icon-size": ["interpolate", ["linear"], ["zoom"], zoom, 0.7, zoom + 2.5, 1.0],
-                        "icon-allow-overlap": False, "icon-padding": 1}),
+                layout={"icon-image": icon, "icon-size": ["interpolate", ["linear"], ["zoom"], zoom, 0.62, zoom + 3, 1.0],
+                        "icon-allow-overlap": False, "icon-padding": ["interpolate", ["linear"], ["zoom"], zoom, 10, zoom + 3, 1]},
+                paint={"icon-opacity": ["interpolate", ["linear"], ["zoom"], zoom, 0.8, zoom + 2, 1.0]}),
         _source(kind, "-broken", pick=False, type="circle", minzoom=zoom, filter=broken,
                 paint={"circle-radius": 13, "circle-color": "transparent", "circle-stroke-color": p.major, "circle-stroke-width": 2}),
     ]  # fmt: skip

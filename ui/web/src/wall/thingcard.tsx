@@ -15,6 +15,7 @@ const UNITS: Record<string, string> = { m2: "m²", m3: "m³", "m3/h": "m³/h", k
 function Value({ field }: { field: Field }) {
   const text = tt(field.text);
   if (field.value === null || field.value === "") return <span class="muted">—</span>;
+  if (typeof field.value === "boolean") return <>{t(field.value ? "value.yes" : "value.no")}</>;
   if (typeof field.value === "number") return <>{num(field.value)}{field.unit && <span class="unit">{UNITS[field.unit] ?? field.unit}</span>}</>;
   return <>{text || String(field.value)}{field.unit && <span class="unit">{UNITS[field.unit] ?? field.unit}</span>}</>;
 }
