@@ -160,7 +160,7 @@ def moved_after_s(desk: Screen, city: City, vehicle: dict[str, Any], step: int) 
     lon, lat = 121.4700 + step * 1e-4, 31.2300
     began = time.monotonic()
     publish(city, vehicle["code"], lon, lat)
-    desk.page.wait_for_function(THERE, arg=[vehicle["num"], lon, lat], timeout=10_000, polling=20)
+    desk.until(THERE, [vehicle["num"], lon, lat], 10)
     return time.monotonic() - began
 
 
