@@ -21,12 +21,12 @@ from twin.scope import SYSTEM, Actor, scope_sql, visible_district
 
 LEVEL = 2
 URGENT = 2
-_COLUMNS = (
+COLUMNS = (
     "id, num, code, process, process_version, state, title, category, holder, parent, severity, "
     "district, street, st_x(point) as lon, st_y(point) as lat, source, source_id, data, version, "
     "opened_at, entered_at, due_at, warn_at, remaining_s, escalated, provisional, closed_at"
 )
-_ONE = f'select {_COLUMNS} from twin."case" where id = :id'
+_ONE = f'select {COLUMNS} from twin."case" where id = :id'
 _JSON = bindparam("data", type_=JSONB)
 Case = dict[str, Any]
 
@@ -140,7 +140,7 @@ _UPDATE = (
 def by_source(conn: Connection, source: str, source_id: str) -> Case | None:
     """Return the case that a source has already reported under this id."""
     row = conn.execute(
-        text(f'select {_COLUMNS} from twin."case" where source = :s and source_id = :i'),
+        text(f'select {COLUMNS} from twin."case" where source = :s and source_id = :i'),
         {"s": source, "i": source_id},
     ).first()
     return dict(row._mapping) if row else None
@@ -153,7 +153,7 @@ def find(conn: Connection, actor: Actor, key: str) -> Case:
     except ValueError:
         where, value = "code = :k", key
     row = conn.execute(
-        text(f'select {_COLUMNS} from twin."case" where {where}'), {"k": value}
+        text(f'select {COLUMNS} from twin."case" where {where}'), {"k": value}
     ).first()
     if row is None or not visible_district(actor, row.district, LEVEL):
         raise NotFound("There is no such event, or it is outside your districts.")
@@ -368,7 +368,7 @@ def escalate_due(conn: Connection, limit: int = 500) -> list[Case]:
     """Fire what is due of warn, late and supervise, each once; bounded so no outage ends in a herd."""
     rows = conn.execute(
         text(
-            f'select {_COLUMNS} from twin."case" where closed_at is null and due_at is not null '
+            f'select {COLUMNS} from twin."case" where closed_at is null and due_at is not null '
             "and ((escalated < 0.5 and warn_at <= now()) or (escalated < 1 and due_at <= now()) "
             "or (escalated < 1.5 and now() >= entered_at + 1.5 * (due_at - entered_at))) "
             "order by due_at limit :n for update skip locked"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, text
 
+from twin import series
+
+SERIES = "position"
+KEYFRAME_EVERY = "10 minutes"
 MAGIC = 0x3150564C
 HEADER = struct.Struct("<IIddd")
 RECORD = np.dtype(
@@ -28,6 +32,73 @@ MOVING_KMH = 3.0
 UNKNOWN, IDLE, MOVING, ON_TASK, OFFLINE = range(5)
 FLAG_STALE, FLAG_CREW = 1, 2
 _COLUMNS = "num, at, lon, lat, speed_kmh, heading_deg"
+
+
+class Fix(NamedTuple):
+    """One reported place of a thing; `district` is where the map finds it, `level` its kind's."""
+
+    num: int
+    at: datetime
+    lon: float
+    lat: float
+    speed_kmh: float | None
+    heading_deg: float | None
+    district: str | None
+    level: int
+
+
+_STAGE = (
+    "create temp table if not exists fix (num int4 not null, at timestamptz not null, "
+    "lon float8 not null, lat float8 not null, speed_kmh float4, heading_deg float4, "
+    "district text, level int2 not null) on commit delete rows"
+)
+_TYPES = ["int4", "timestamptz", "float8", "float8", "float4", "float4", "text", "int2"]
+# The digest is over what the table itself gives back, so that anybody may compute it again.
+_INSERT = text(
+    "with kept as (insert into twin.position (num, at, lon, lat, speed_kmh, heading_deg, received_at) "
+    f"select distinct on (num, at) {_COLUMNS}, :received from fix order by num, at "
+    "on conflict do nothing returning num, at, lon, lat) "
+    "select count(*) as count, min(at) as first, max(at) as last, encode(sha256(convert_to("
+    "string_agg(concat_ws(' ', num, extract(epoch from at), lon, lat), E'\\n' order by num, at), "
+    "'UTF8')), 'hex') as digest from kept"
+)
+_LAST = text(
+    "insert into twin.last_position as l "
+    "(num, at, lon, lat, speed_kmh, heading_deg, received_at, district, level) "
+    f"select distinct on (num) {_COLUMNS}, :received, district, level from fix "
+    "order by num, at desc on conflict (num) do update set at = excluded.at, lon = excluded.lon, "
+    "lat = excluded.lat, speed_kmh = excluded.speed_kmh, heading_deg = excluded.heading_deg, "
+    "received_at = excluded.received_at, district = excluded.district, level = excluded.level "
+    "where l.at < excluded.at"
+)
+
+
+def write(conn: Connection, fixes: Sequence[Fix], received: datetime) -> int:
+    """Store a batch in the caller's transaction; return how many were not known already.
+
+    Rows, last positions and the journal entry are one commit; a repeated message changes nothing.
+    """
+    if not fixes:
+        return 0
+    conn.execute(text(_STAGE))
+    series.copy_rows(conn, "fix", _TYPES, fixes)
+    series.ensure_days(conn, SERIES, (fix.at for fix in fixes))
+    kept = conn.execute(_INSERT, {"received": received}).one()
+    conn.execute(_LAST, {"received": received})
+    series.note_batch(conn, SERIES, kept, received)
+    conn.execute(text("notify twin_positions"))
+    return int(kept.count)
+
+
+def keep_frame(conn: Connection) -> int:
+    """Keep all last positions once every ten minutes: what makes any past moment cheap to find."""
+    return conn.execute(
+        text(
+            f"insert into twin.position_key (kept_at, {_COLUMNS}) "
+            f"select date_bin('{KEYFRAME_EVERY}', now(), timestamptz '2020-01-01 00:00Z'), {_COLUMNS} "
+            "from twin.last_position on conflict do nothing"
+        )
+    ).rowcount
 
 
 def now(conn: Connection, since: datetime | None = None) -> Sequence[Any]:

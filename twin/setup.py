@@ -77,3 +77,15 @@ def _make(people: dict[str, dict[str, Any]]) -> int:
         path.write_text(old + "".join(f"{u} {p}\n" for u, p in made.items()), encoding="utf-8")
         path.chmod(0o600)
     return len(made)
+
+
+def assign_crews() -> int:
+    """Give accounts that wait for the first crew (`crew: first`) a crew that is there now."""
+    with db.engine("app").begin() as conn:
+        return conn.execute(
+            text(
+                "update twin.account set crew = (select code from twin.thing where kind = 'crew' "
+                "and gone_at is null and district = '310101' order by num limit 1) "
+                "where crew = 'first' and exists (select 1 from twin.thing where kind = 'crew')"
+            )
+        ).rowcount

@@ -1,0 +1,98 @@
+"""The layer tree with its legend, from the same kinds and tokens as the style."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from layers import style, things
+from layers.ground import BASE_KINDS, ROADS
+from layers.tokens import Palette, tokens
+from twin.kinds import Kind
+
+GROUPS = (
+    ("live", {"zh": "实时", "en": "Live"}),
+    ("greening", {"zh": "绿化", "en": "Greening"}),
+    ("forestry", {"zh": "林业", "en": "Forestry"}),
+    ("sanitation", {"zh": "环卫", "en": "Sanitation"}),
+    ("appearance", {"zh": "市容", "en": "City appearance"}),
+    ("landscape", {"zh": "景观", "en": "Landscape"}),
+    ("base", {"zh": "底图", "en": "Base map"}),
+)
+_BASE_MARKS = {
+    "district": ("dash", "boundary"), "street": ("dash", "boundary_minor"), "water_body": ("fill", "water"),
+    "green_space": ("fill", "green"), "park": ("fill", "green"), "building": ("fill", "building"),
+}  # fmt: skip
+
+
+def tree(kinds: dict[str, Kind], theme: str = "night") -> dict[str, Any]:
+    """Return `{groups: [{id, title, layers: [...]}]}` of what the style draws and what lives."""
+    p = Palette(theme)
+    drawn = style.build(theme, kinds)["layers"]
+    found: dict[str, list[dict[str, Any]]] = {key: [] for key, _ in GROUPS}
+    found["live"] = _live(p, kinds)
+    for kind in kinds.values():
+        if kind.geometry == "none" or kind.kind in things.MOVERS:
+            continue
+        ids = [one["id"] for one in drawn if one.get("metadata", {}).get("kind") == kind.kind]
+        ids = [i for i in ids if i != "district-land"]
+        group = kind.topic if kind.topic in found else "base"
+        found[group].append(_node(kind, _legend(kind, p), ids))
+    return {
+        "groups": [{"id": key, "title": title, "layers": found[key]} for key, title in GROUPS if found[key]]
+    }
+
+
+def _node(kind: Kind, legend: list[dict[str, Any]], ids: list[str]) -> dict[str, Any]:
+    zoom = 8 if kind.kind in BASE_KINDS else things.first_zoom(kind)
+    return {
+        "id": kind.kind, "title": dict(kind.title), "kind": kind.kind, "type": "tiles", "visible": True,
+        "min_zoom": zoom, "legend": legend, "style_layers": ids,
+    }  # fmt: skip
+
+
+def _mark(p: Palette, label: Any, token: str, shape: str) -> dict[str, Any]:
+    return {"label": dict(label), "color": p.get(token), "token": token, "shape": shape}
+
+
+def _legend(kind: Kind, p: Palette) -> list[dict[str, Any]]:
+    if kind.kind == "road":
+        codes = kind.fields["class"].codes if "class" in kind.fields else {}
+        known = {str(k): v for k, v in (codes or {}).items()}
+        return [_mark(p, _said(known.get(name, name)), "road_major" if name in ("expressway", "elevated") else "road", "line")
+                for name in ROADS]  # fmt: skip
+    if kind.kind == "street_tree":
+        good = _mark(p, {"zh": "长势正常", "en": "Healthy"}, "tree", "circle")
+        codes = {str(k): v for k, v in (kind.fields["health"].codes or {}).items()} if "health" in kind.fields else {}
+        return [good] + [_mark(p, _said(codes[s]), t, "circle") for s, t in things.HEALTH.items() if s in codes]
+    if kind.kind in _BASE_MARKS:
+        shape, token = _BASE_MARKS[kind.kind]
+        return [_mark(p, kind.title, token, shape)]
+    if kind.geometry == "point":
+        return [_mark(p, kind.title, things.domain(kind), f"icon:{kind.symbol.get('icon', 'map-pin')}")]
+    token = "forest" if kind.topic == "forestry" else things.domain(kind)
+    return [_mark(p, kind.title, token, "fill" if kind.geometry == "polygon" else "line")]
+
+
+def _said(title: Any) -> dict[str, str]:
+    return dict(title) if isinstance(title, dict) else {"zh": str(title), "en": str(title)}
+
+
+def _live(p: Palette, kinds: Iterable[str]) -> list[dict[str, Any]]:
+    severities = [
+        _mark(p, one["title"], one["token"], f"severity:{level}")
+        for level, one in tokens()["severity"].items()
+    ]
+    made = [{
+        "id": "events", "title": {"zh": "事件", "en": "Events"}, "kind": "event", "type": "live", "visible": True,
+        "min_zoom": 0, "legend": severities, "style_layers": [],
+    }]  # fmt: skip
+    if "vehicle" in kinds or "crew" in kinds:
+        said = tokens()["mover_status"]
+        marks = [_mark(p, said[s]["title"], said[s]["token"], "arrow") for s in ("2", "1", "3", "4")]
+        marks.append(_mark(p, {"zh": "班组", "en": "Crew"}, "idle", "ring"))
+        made.append({
+            "id": "movers", "title": {"zh": "车辆与班组", "en": "Vehicles and crews"}, "kind": "vehicle", "type": "live",
+            "visible": True, "min_zoom": 0, "legend": marks, "style_layers": [],
+        })  # fmt: skip
+    return made

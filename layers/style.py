@@ -1,0 +1,64 @@
+"""The MapLibre styles `night` and `day`, built from the tokens and the running kinds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from layers import ground, labels, things
+from layers.tokens import Palette, tokens
+from twin.kinds import Kind
+
+MAX_TILE_ZOOM = 16
+
+
+def sources(kinds: dict[str, Kind]) -> dict[str, Any]:
+    """Return one composite source for the base map and one for each other kind."""
+    made: dict[str, Any] = {
+        "base": _vector("base", 7),
+        "places": {"type": "geojson", "data": "/layers/places.geojson"},
+    }
+    for kind in things.drawn(kinds):
+        made[kind.kind] = _vector(kind.kind, max(7, int(things.first_zoom(kind)) - 1))
+    return made
+
+
+def _vector(layer: str, min_zoom: int) -> dict[str, Any]:
+    return {
+        "type": "vector",
+        "tiles": [f"/tiles/{layer}/{{z}}/{{x}}/{{y}}.mvt"],
+        "minzoom": min_zoom,
+        "maxzoom": MAX_TILE_ZOOM,
+    }
+
+
+def build(theme: str, kinds: dict[str, Kind], lang: str = "zh-CN", origin: str = "") -> dict[str, Any]:
+    """Return a style; `origin` is put before every address (a map outside a page needs it whole)."""
+    p = Palette(theme)
+    own = things.drawn(kinds)
+    polygons = [k for k in own if k.geometry == "polygon"]
+    rest = sorted((k for k in own if k.geometry != "polygon"), key=lambda k: k.kind != "street_tree")
+    land, *cover = ground.areas(p)[1:]
+    layers = [ground.areas(p)[0], land]
+    for kind in polygons:
+        layers += things.layers(kind, p)
+    layers += cover + ground.boundaries(p)[:1] + ground.roads(p) + ground.buildings(p)[:1]
+    for kind in rest:
+        layers += [one for one in things.layers(kind, p) if one["type"] == "circle"]
+    layers += ground.boundaries(p)[1:] + ground.buildings(p)[1:] + labels.names(p, lang)
+    for kind in rest:
+        layers += [one for one in things.layers(kind, p) if one["type"] != "circle"]
+    here = sources(kinds)
+    for source in here.values():
+        if "tiles" in source:
+            source["tiles"] = [origin + t for t in source["tiles"]]
+        else:
+            source["data"] = origin + source["data"]
+    return {
+        "version": 8,
+        "name": {"night": "绿容孪生 夜", "day": "绿容孪生 日"}[theme],
+        "metadata": {"theme": theme, "lang": lang, "font": tokens()["map_font"]},
+        "sources": here,
+        "layers": layers,
+        "light": {"anchor": "viewport", "color": "#ffffff", "intensity": 0.22, "position": [1.4, 210, 32]},
+        "transition": {"duration": 150, "delay": 0},
+    }

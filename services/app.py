@@ -1,0 +1,60 @@
+"""Composes the domains into one API; nothing else happens here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.boards.endpoints import router as boards
+from services.dispatch.endpoints import router as dispatch
+from services.events.endpoints import router as events
+from services.features.endpoints import router as features
+from services.files.endpoints import router as files
+from services.health.endpoints import router as health
+from services.identity.endpoints import VERSION
+from services.identity.endpoints import router as identity
+from services.live.endpoints import router as live
+from services.live.hub import hub
+from services.open311.endpoints import router as open311
+from services.positions.endpoints import router as positions
+from services.things.endpoints import router as things
+from services.tiles.cache import tiles as tile_cache
+from services.tiles.endpoints import router as tiles
+from services.web import errors
+from twin import db
+
+
+@asynccontextmanager
+async def _life(_app: FastAPI) -> AsyncIterator[None]:
+    hub.listeners.append(_stale_tiles)
+    hub.start()
+    yield
+    await hub.stop()
+    for role in ("app", "tiles"):
+        await db.async_engine(role).dispose()
+
+
+def _stale_tiles(entry: dict[str, object]) -> None:
+    if entry["class"] in ("thing", "load", "declaration") and entry["kind"]:
+        tile_cache.bump(str(entry["kind"]).removeprefix("kind:"))
+
+
+def create_app() -> FastAPI:
+    """Return the API application."""
+    app = FastAPI(
+        title="Lvrong Twin 绿容孪生",
+        version=VERSION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_life,
+    )
+    errors.install(app)
+    for router in (
+        health, identity, events, dispatch, open311, things, positions, boards, files, live,
+        features, tiles,
+    ):  # fmt: skip
+        app.include_router(router)
+    return app

@@ -1,0 +1,42 @@
+"""HTTP doors of the wall's numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from services.boards import service
+from services.web.auth import Person
+from services.web.params import Moment, moment
+from twin import db
+from twin.errors import BadRequest
+
+router = APIRouter(prefix="/api/v1", tags=["boards"])
+
+
+@router.get("/indicators")
+def indicators(person: Person, at: Moment = None) -> dict[str, Any]:
+    """Return the six indicator cards."""
+    person.need("event.read")
+    then = moment(at) or datetime.now(UTC)
+    with db.engine("app").connect() as conn:
+        return {"at": then, "cards": service.indicators(conn, person, then)}
+
+
+@router.get("/timeline")
+def timeline(
+    person: Person,
+    from_: Annotated[str | None, Query(alias="from", max_length=64)] = None,
+    to: Moment = None,
+    bins: Annotated[int, Query(ge=1, le=500)] = 96,
+) -> dict[str, Any]:
+    """Return the histogram under the time slider; without a span, of the last 24 hours."""
+    person.need("event.read")
+    end = moment(to) or datetime.now(UTC)
+    start = moment(from_) or end - timedelta(hours=24)
+    if not timedelta(0) < end - start <= timedelta(days=400):
+        raise BadRequest("from must lie before to, at most 400 days.")
+    with db.engine("app").connect() as conn:
+        return {"bins": service.bins(conn, person, start, end, bins)}

@@ -1,0 +1,1 @@
+"""Which crew is nearest by road time."""

@@ -1,0 +1,1 @@
+"""Events of the city: list, story, actions."""

@@ -1,0 +1,113 @@
+"""HTTP doors of events: /api/v1/events, /categories, /tasks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query
+
+from services.events import repository, service
+from services.events.schemas import Act, NewEvent
+from services.web.auth import Person
+from services.web.once import once
+from services.web.params import Moment, box, moment
+from twin import cases, db
+from twin.errors import Forbidden
+from twin.eventview import PROCESS, View
+
+router = APIRouter(prefix="/api/v1", tags=["events"])
+Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
+
+
+@router.get("/categories")
+def categories(person: Person) -> list[dict[str, Any]]:
+    """List what can be reported."""
+    with db.engine("app").connect() as conn:
+        said = cases.current(conn, PROCESS)
+    return [{"key": key, "service_code": key, **kind} for key, kind in said["categories"].items()]
+
+
+@router.get("/events")
+def events(
+    person: Person,
+    state: Literal["open", "closed", "all"] = "open",
+    bbox: Annotated[str | None, Query(max_length=128)] = None,
+    district: Annotated[str | None, Query(max_length=12)] = None,
+    holder: Annotated[str | None, Query(max_length=64)] = None,
+    at: Moment = None,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+    cursor: Annotated[str | None, Query(max_length=64)] = None,
+) -> dict[str, Any]:
+    """List events now, or as they stood at a moment."""
+    person.need("event.read")
+    then = moment(at)
+    with db.engine("app").connect() as conn:
+        view = View(conn)
+        if then is not None:
+            found = cases.at_moment(conn, person, then, open_only=state == "open")
+            shown = [view.show(c, person, then) for c in found]
+            return {"events": _sorted(shown), "total": len(shown), "next": None}
+        found, total, following = repository.listed(
+            conn, person, state=state, bbox=box(bbox), district=district, holder=holder,
+            limit=limit, cursor=cursor,
+        )  # fmt: skip
+        return {"events": [view.show(c, person) for c in found], "total": total, "next": following}
+
+
+def _sorted(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(shown, key=lambda e: (e["severity"], -e["num"]))
+
+
+@router.post("/events", status_code=201)
+def report(new: NewEvent, person: Person, idempotency_key: Key = None) -> dict[str, Any]:
+    """Report an event from the map or the phone."""
+    with db.engine("app").begin() as conn:
+        return once(
+            conn, person, idempotency_key, new.model_dump(),
+            lambda: service.report(conn, person, new, None),
+        )  # fmt: skip
+
+
+@router.get("/events/{key}")
+def event(key: str, person: Person, at: Moment = None) -> dict[str, Any]:
+    """Show one event, now or at a moment."""
+    person.need("event.read")
+    with db.engine("app").connect() as conn:
+        return service.one(conn, person, key, moment(at))
+
+
+@router.get("/events/{key}/timeline")
+def story(key: str, person: Person) -> dict[str, Any]:
+    """Show every step of an event."""
+    person.need("event.read")
+    with db.engine("app").connect() as conn:
+        return service.story(conn, person, key)
+
+
+@router.post("/events/{key}/actions/{action}")
+def act(
+    key: str, action: str, body: Act, person: Person, idempotency_key: Key = None
+) -> dict[str, Any]:
+    """Perform an action; the same Idempotency-Key again gives the same answer."""
+    with db.engine("app").begin() as conn:
+        asked = {"key": key, "action": action, **body.model_dump()}
+        return once(
+            conn, person, idempotency_key, asked,
+            lambda: service.act(conn, person, key, action, body.params(), body.version),
+        )  # fmt: skip
+
+
+@router.get("/tasks")
+def tasks(person: Person) -> dict[str, Any]:
+    """List the open tasks of the caller's crew, the nearest deadline first."""
+    if not person.crew:
+        raise Forbidden("Your account belongs to no crew; ask the administrator to set it.")
+    with db.engine("app").connect() as conn:
+        view = View(conn)
+        found, _, _ = repository.listed(
+            conn, person, state="open", bbox=None, district=None, holder=person.crew, limit=200,
+            cursor=None,
+        )  # fmt: skip
+        shown = [view.show(c, person) for c in found]
+        crew = {"code": person.crew, "name": view.names.get(person.crew)}
+    return {"crew": crew, "tasks": sorted(shown, key=lambda e: e["due_at"] or "9")}

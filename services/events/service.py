@@ -1,0 +1,147 @@
+"""Use cases of events: report, act, look back."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from services.events import repository
+from services.events.schemas import NewEvent
+from services.web.params import place
+from twin import cases, names
+from twin.errors import BadRequest, NotFound
+from twin.eventview import PROCESS, View
+from twin.scope import Actor
+
+_PHOTO = re.compile(r"^/api/v1/files/[0-9a-f]{64}$")
+MAX_TEXT = 4000
+
+
+def report(conn: Connection, actor: Actor, new: NewEvent, source_id: str | None) -> dict[str, Any]:
+    """Open an event from the map; staff reports register by themselves."""
+    actor.need("event.report")
+    lon, lat = place(new.lon, new.lat)
+    check_photos(conn, new.photos)
+    titles = cases.current(conn, PROCESS)["categories"].get(new.category, {}).get("title", {})
+    case = cases.open_case(
+        conn,
+        PROCESS,
+        actor=actor,
+        category=new.category,
+        title=new.title or titles.get("zh", new.category),
+        lon=lon,
+        lat=lat,
+        severity=new.severity,
+        source="map",
+        source_id=source_id,
+        data={
+            "description": new.description.strip(),
+            "address": new.address,
+            "photos": [{"url": url, "stage": "collected"} for url in new.photos],
+            "reporter": actor.user,
+            "reporter_kind": "staff",
+        },
+    )
+    if case["district"] is None:
+        raise BadRequest("This point lies outside the city; choose a place inside it.")
+    return View(conn).show(case, actor)
+
+
+def check_photos(conn: Connection, urls: list[str]) -> None:
+    """Accept only files that were uploaded here before; no outside address is ever fetched."""
+    for url in urls:
+        if not isinstance(url, str) or not _PHOTO.match(url):
+            raise BadRequest("A photo is given as the url that POST /api/v1/files has answered.")
+    hashes = {url.rsplit("/", 1)[1] for url in urls}
+    found = conn.execute(
+        text("select count(*) from twin.file where hash = any(:h)"), {"h": list(hashes)}
+    ).scalar_one()
+    if found != len(hashes):
+        raise BadRequest("A photo was not uploaded; send it to POST /api/v1/files first.")
+
+
+def act(
+    conn: Connection,
+    actor: Actor,
+    key: str,
+    action: str,
+    params: dict[str, Any],
+    version: int | None,
+) -> dict[str, Any]:
+    """Perform an action and show the event after it."""
+    case = cases.find(conn, actor, key)
+    for name, given in params.items():
+        if isinstance(given, str) and len(given) > MAX_TEXT:
+            raise BadRequest(f"{name} is longer than {MAX_TEXT} characters.")
+    check_photos(conn, params.get("photos") or [])
+    if "crew" in params:
+        _check_crew(conn, actor, params["crew"])
+    done = cases.perform(conn, case["id"], action, actor=actor, params=params, version=version)
+    return View(conn).show(done, actor)
+
+
+def _check_crew(conn: Connection, actor: Actor, code: Any) -> None:
+    found = conn.execute(
+        text("select district from twin.thing where kind = 'crew' and code = :c and gone_at is null"),
+        {"c": str(code)},
+    ).first()
+    if found is None or (actor.districts is not None and found.district not in actor.districts):
+        raise NotFound(f"There is no crew {code!r} that you may send.")
+
+
+def one(conn: Connection, actor: Actor, key: str, moment: datetime | None) -> dict[str, Any]:
+    """Show an event now or at a moment."""
+    case = cases.find(conn, actor, key)
+    if moment is None:
+        return View(conn).show(case, actor)
+    then = repository.at_version(conn, case["id"], moment)
+    if then is None:
+        raise NotFound("This event had not been reported at that moment.")
+    return View(conn).show(then, actor, moment)
+
+
+def story(conn: Connection, actor: Actor, key: str) -> dict[str, Any]:
+    """Show every step of an event with who, when and what."""
+    case = cases.find(conn, actor, key)
+    view, people = View(conn), names.people(conn)
+    said = view.definition(case)
+    return {"entries": [_entry(row, said, people) for row in repository.story(conn, case["id"])]}
+
+
+_TITLES = {
+    "open": {"zh": "上报", "en": "Reported"},
+    "warn": {"zh": "即将超时", "en": "Due soon"},
+    "late": {"zh": "超时", "en": "Late"},
+    "supervise": {"zh": "升级督办", "en": "Supervised"},
+    "rule_fault": {"zh": "规则出错，转人工", "en": "Rule failed, left to a person"},
+}
+
+
+def _entry(row: Any, said: dict[str, Any], people: Any) -> dict[str, Any]:
+    note = row.note or {}
+    after = row.after
+    title = said["actions"].get(row.action, {}).get("title") or _TITLES.get(row.action)
+    before = (row.before or {}).get("data", {}).get("photos", [])
+    return {
+        "seq": row.seq,
+        "version": row.version,
+        "at": row.at,
+        "actor": row.actor,
+        "actor_name": people.get(row.actor),
+        "action": row.action,
+        "title": title,
+        "from": note.get("from"),
+        "to": note.get("to", after["state"]),
+        "state_title": said["states"][after["state"]]["title"],
+        "note": note.get("note") or note.get("reason") or note.get("why"),
+        "crew": note.get("crew"),
+        "photos": _new_photos(before, after["data"].get("photos", [])),
+        "point": [row.lon, row.lat] if row.lon is not None else None,
+    }
+
+
+def _new_photos(before: list[Any], after: list[Any]) -> list[Any]:
+    return [{**p, "thumb": f"{p['url']}?w=320"} for p in after[len(before) :]]

@@ -1,0 +1,56 @@
+"""HTTP doors of /styles and /layers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from layers import catalogue as layer_tree
+from layers import live, style
+from services.layers import repository
+from services.web.auth import Caller
+from twin import catalogue, db
+from twin.kinds import Kind
+from twin.scope import Actor
+from twin.settings import settings
+
+router = APIRouter(tags=["layers"])
+Lang = Annotated[str, Query(pattern="^(zh-CN|en)$")]
+PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
+
+
+def _kinds(actor: Actor) -> dict[str, Kind]:
+    with db.engine("app").connect() as conn:
+        return catalogue.readable(conn, actor)
+
+
+@router.get("/styles/{theme}.json")
+def map_style(theme: str, request: Request, actor: Caller, lang: Lang = "zh-CN") -> Response:
+    """Return the MapLibre style `night` or `day` of what the caller may see."""
+    # MapLibre's worker asks for tiles itself and knows no page to resolve a path against.
+    origin = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
+    if settings().public_url.startswith("https://"):
+        origin = origin.replace("http://", "https://", 1)
+    return JSONResponse(style.build(theme, _kinds(actor), lang, origin), headers=PRIVATE)
+
+
+@router.get("/layers")
+def tree(actor: Caller, theme: Annotated[str, Query(pattern="^(night|day)$")] = "night") -> dict[str, Any]:
+    """Return the layer tree with its legend."""
+    return layer_tree.tree(_kinds(actor), theme)
+
+
+@router.get("/layers/places.geojson")
+def places(actor: Caller) -> Response:
+    """Return the names of districts, streets, parks and waters, each once."""
+    with db.engine("tiles").connect() as conn:
+        raw = repository.places(conn, actor)
+    return Response(raw, media_type="application/geo+json", headers=PRIVATE)
+
+
+@router.get("/layers/{layer_id}")
+def live_layer(layer_id: str) -> dict[str, Any]:
+    """Return a live layer written in pydeck."""
+    return live.definition(layer_id)

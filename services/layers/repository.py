@@ -1,0 +1,45 @@
+"""The list of named places: one point each, with the size that decides when it is named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+from twin import catalogue, tables
+from twin.kinds import Kind
+from twin.scope import Actor, visible
+
+NAMED = ("district", "street", "park", "water_body")
+# A square degree at 31° N in square metres: good enough to put places in order.
+SQUARE_DEGREE_M2 = 111_000 * 95_300
+
+
+def places(conn: sa.Connection, actor: Actor) -> str:
+    """Return a FeatureCollection of the named places that the actor may see."""
+    known = catalogue.readable(conn, actor)
+    features = [one for name in NAMED if name in known for one in _of(conn, known[name], actor)]
+    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
+
+
+def _of(conn: sa.Connection, kind: Kind, actor: Actor) -> list[dict[str, Any]]:
+    table = tables.table(kind)
+    point = sa.func.public.ST_PointOnSurface(table.c.geom)
+    english = table.c.name_en if "name_en" in table.c else sa.null()
+    rows = conn.execute(
+        sa.select(
+            table.c.num, table.c.name, english.label("name_en"),
+            sa.func.public.ST_X(point).label("lon"), sa.func.public.ST_Y(point).label("lat"),
+            (sa.func.public.ST_Area(table.c.geom) * SQUARE_DEGREE_M2).label("rank"),
+        ).where(visible(actor, table, kind), table.c.name != "")
+    )  # fmt: skip
+    return [_feature(kind.kind, row) for row in rows]
+
+
+def _feature(kind: str, row: Any) -> dict[str, Any]:
+    said = {"kind": kind, "num": row.num, "name": row.name, "rank": round(row.rank)}
+    if row.name_en:
+        said["name_en"] = row.name_en
+    where = {"type": "Point", "coordinates": [round(row.lon, 5), round(row.lat, 5)]}
+    return {"type": "Feature", "geometry": where, "properties": said}

@@ -1,0 +1,109 @@
+"""The WebSocket door /live."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from services.live.hub import MAX_CATCH_UP, Client, describe, for_client, hub
+from services.web import auth
+from services.web.params import box
+from twin import db
+from twin.errors import BadRequest
+
+router = APIRouter(tags=["live"])
+LAYERS = frozenset({"positions", "events", "things"})
+MAX_MESSAGE = 4096
+POLICY = 1008
+
+
+@router.websocket("/live")
+async def live(socket: WebSocket) -> None:
+    """One socket a tab: subscribe, then entries with seq, ticks and binary position frames."""
+    token, by_cookie = auth.token_of(socket)
+    actor = await asyncio.to_thread(auth.actor_for, token)
+    if actor is None or (by_cookie and not auth.same_origin(socket)):
+        await socket.close(POLICY, "log in first")
+        return
+    await socket.accept()
+    client = Client(actor)
+    hub.clients.add(client)
+    hello = {"type": "hello", "seq": hub.seq, "time": datetime.now(UTC).isoformat()}
+    client.push(json.dumps(hello))
+    sender = asyncio.create_task(_send(socket, client))
+    try:
+        await _receive(socket, client, str(token))
+    except (WebSocketDisconnect, RuntimeError):
+        # RuntimeError: the peer vanished while we were closing; nothing is left to say to it.
+        pass
+    finally:
+        hub.clients.discard(client)
+        sender.cancel()
+        with suppress(asyncio.CancelledError):
+            await sender
+
+
+async def _send(socket: WebSocket, client: Client) -> None:
+    while True:
+        await client.wake.wait()
+        client.wake.clear()
+        while client.messages:
+            await socket.send_text(client.messages.popleft())
+        frame, client.frame = client.frame, None
+        if frame is not None:
+            await socket.send_bytes(frame)
+        if client.lost:
+            await socket.close(1013, "too slow: come back with your last seq")
+            return
+
+
+async def _receive(socket: WebSocket, client: Client, token: str) -> None:
+    while True:
+        try:
+            raw = await asyncio.wait_for(socket.receive_text(), timeout=30)
+        except TimeoutError:
+            # A session that has ended must not go on listening.
+            if await asyncio.to_thread(auth.actor_for, token) is None:
+                await socket.close(POLICY, "the session has ended")
+                return
+            continue
+        try:
+            await _subscribe(client, raw)
+        except (BadRequest, ValueError, TypeError, AttributeError) as why:
+            client.push(json.dumps({"type": "error", "code": "bad_request", "detail": str(why)}))
+
+
+async def _subscribe(client: Client, raw: str) -> None:
+    if len(raw) > MAX_MESSAGE:
+        raise BadRequest("A subscription has at most 4096 characters.")
+    said: dict[str, Any] = json.loads(raw)["subscribe"]
+    client.layers = frozenset(said.get("layers") or LAYERS) & LAYERS
+    area = said.get("bbox")
+    client.bbox = box(",".join(str(float(v)) for v in area)) if area else None
+    client.wants_full = True
+    after = said.get("after")
+    if after is not None:
+        await asyncio.to_thread(_catch_up, client, int(after))
+
+
+def _catch_up(client: Client, after: int) -> None:
+    """Send what was missed; more than the cap means: read the lists anew."""
+    end = hub.seq
+    if after < 0 or end - after > MAX_CATCH_UP:
+        client.push(json.dumps({"type": "reload", "seq": end}))
+        return
+    with db.engine("app").connect() as conn:
+        while after < end:
+            batch = describe(conn, after, 500)
+            if not batch:
+                return
+            for entry in batch:
+                after = entry["seq"]
+                message = for_client(entry, client) if after <= end else None
+                if message is not None:
+                    client.push(message)

@@ -1,0 +1,244 @@
+"""The live hub: tails the sealed journal once a process and fans it out, latest wins per client.
+
+Messages carry the sealed sequence; a client that comes back gives its last one and misses
+nothing. Position frames are made once for each scope and shared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from twin import catalogue, db, journal, names, positions
+from twin.eventview import View
+from twin.scope import Actor, visible_district
+
+log = structlog.get_logger("live")
+TAIL_EVERY_S = 0.1
+FRAME_EVERY_S = 0.5
+TICK_EVERY_S = 1.0
+KEEP = 2000
+MAX_CATCH_UP = 5000
+SHOWN = ("case", "thing", "load", "declaration")
+QUEUE = 4000
+
+
+@dataclass(eq=False)
+class Client:
+    """One socket: what it wants, the messages waiting, and the newest frame."""
+
+    actor: Actor
+    layers: frozenset[str] = frozenset()
+    bbox: tuple[float, float, float, float] | None = None
+    messages: deque[str] = field(default_factory=deque)
+    frame: bytes | None = None
+    wants_full: bool = True
+    lost: bool = False
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def push(self, message: str) -> None:
+        """Queue a message; a client too slow for the queue is told to come back."""
+        if len(self.messages) >= QUEUE:
+            self.lost = True
+        else:
+            self.messages.append(message)
+        self.wake.set()
+
+    def show(self, frame: bytes) -> None:
+        """Replace the waiting frame: only the newest counts."""
+        self.frame = frame
+        self.wake.set()
+
+
+class Hub:
+    """All sockets of this process, and the tasks that feed them."""
+
+    def __init__(self) -> None:
+        self.clients: set[Client] = set()
+        self.seq = 0
+        self.listeners: list[Any] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._since: datetime | None = None
+        self._ring: asyncio.Event = asyncio.Event()
+        self.counts = {"open": 0, "late": 0}
+
+    def start(self) -> None:
+        """Begin to tail; called once when the application starts."""
+        for run in (self._tail, self._frames, self._ticks):
+            self._tasks.append(asyncio.create_task(self._forever(run)))
+
+    async def stop(self) -> None:
+        """End the tasks."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _forever(self, run: Any) -> None:
+        while True:
+            try:
+                await run()
+            except (SQLAlchemyError, OSError) as why:
+                # The database may restart under us: clients stay, the tail goes on.
+                log.warning("live source away", why=str(why).splitlines()[0])
+                await asyncio.sleep(1.0)
+
+    async def _tail(self) -> None:
+        if self.seq == 0:
+            self.seq = await asyncio.to_thread(_last_seq)
+        while True:
+            batch = await asyncio.to_thread(self._read, self.seq)
+            for entry in batch:
+                self.seq = entry["seq"]
+                self._deliver(entry)
+            if not batch:
+                await asyncio.sleep(TAIL_EVERY_S)
+
+    def _read(self, after: int) -> list[dict[str, Any]]:
+        with db.engine("app").connect() as conn:
+            return describe(conn, after, 500)
+
+    def _deliver(self, entry: dict[str, Any]) -> None:
+        for listener in self.listeners:
+            listener(entry)
+        for client in list(self.clients):
+            message = for_client(entry, client)
+            if message is not None:
+                client.push(message)
+
+    async def _frames(self) -> None:
+        while True:
+            await asyncio.sleep(FRAME_EVERY_S)
+            watching = [c for c in self.clients if "positions" in c.layers]
+            if not watching:
+                self._since = None
+                continue
+            full = any(c.wants_full for c in watching)
+            since = self._since
+            self._since = datetime.now(UTC) - timedelta(seconds=0.2)
+            rows, busy = await asyncio.to_thread(_moving, None if full else since)
+            moment = datetime.now(UTC)
+            made: dict[tuple[str, bool], bytes | None] = {}
+            for client in watching:
+                key = (client.actor.key(), client.wants_full)
+                if key not in made:
+                    made[key] = _frame(rows, client, moment, busy, None if client.wants_full else since)
+                raw = made[key]
+                if raw is not None:
+                    client.show(raw)
+                client.wants_full = False
+
+    async def _ticks(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_EVERY_S)
+            if not self.clients:
+                continue
+            now = datetime.now(UTC).isoformat()
+            message = json.dumps({"type": "tick", "time": now, "seq": self.seq})
+            for client in list(self.clients):
+                if len(client.messages) < QUEUE // 2:
+                    client.push(message)
+
+
+def _last_seq() -> int:
+    with db.engine("app").connect() as conn:
+        return int(conn.execute(text("select coalesce(max(seq), 0) from twin.sealed")).scalar_one())
+
+
+def _moving(since: datetime | None) -> tuple[Any, frozenset[str]]:
+    with db.engine("app").connect() as conn:
+        rows = positions.now(conn, since)
+        busy = conn.scalars(
+            text(
+                'select distinct holder from twin."case" where closed_at is null '
+                "and state in ('dispatched', 'handling') and holder is not null"
+            )
+        )
+        return rows, frozenset(busy)
+
+
+def _frame(
+    rows: Any, client: Client, moment: datetime, busy: frozenset[str], since: datetime | None
+) -> bytes | None:
+    mine = [
+        r
+        for r in rows
+        if visible_district(client.actor, r.district, r.level)
+        and (since is None or r.received_at > since)
+    ]
+    return positions.frame(mine, moment, busy) if mine or since is None else None
+
+
+def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
+    """Return sealed entries with all that is needed to show them, whoever looks."""
+    found = journal.entries(conn, after=after, limit=limit)
+    view = View(conn) if any(row[3] == "case" for row in found) else None
+    result = []
+    for row in found:
+        said = row._mapping
+        entry: dict[str, Any] = {
+            "seq": said["seq"],
+            "at": said["at"].isoformat(),
+            "class": said["class"],
+            "action": said["action"],
+            "actor": said["actor"],
+            "subject": str(said["subject"]) if said["subject"] else None,
+            "kind": said["kind"],
+            "district": said["district"],
+            "level": said["level"],
+            "point": [said["lon"], said["lat"]] if said["lon"] is not None else None,
+        }
+        if said["class"] == "case" and view is not None:
+            entry["case"] = said["after"]
+            entry["view"] = view
+        if said["class"] == "thing":
+            after_ = said["after"] or said["before"] or {}
+            keys = ("num", "code", "name", "state")
+            entry["thing"] = {k: after_.get(k) for k in keys} | {"kind": said["kind"], "point": entry["point"]}
+        result.append(entry)
+    return result
+
+
+def for_client(entry: dict[str, Any], client: Client) -> str | None:
+    """Return the message of an entry for one client, or None when it is not for it."""
+    if entry["class"] not in SHOWN or not visible_district(client.actor, entry["district"], entry["level"]):
+        open_kind = entry["class"] in ("declaration", "load") and not client.actor.anonymous
+        if not open_kind:
+            return None
+    layer = "events" if entry["class"] == "case" else "things"
+    if layer not in client.layers or not _inside(entry["point"], client.bbox, layer):
+        return None
+    said = {k: v for k, v in entry.items() if k not in ("case", "view", "level")} | {"type": "entry"}
+    if "case" in entry:
+        if not client.actor.may("event.read"):
+            return None
+        said["event"] = entry["view"].show(entry["case"], client.actor)
+    return json.dumps(said, ensure_ascii=False, default=str)
+
+
+def _inside(
+    point: list[float] | None, bbox: tuple[float, float, float, float] | None, layer: str
+) -> bool:
+    # Events outside the view still belong in the list: only things are thinned by the view.
+    if layer == "events" or bbox is None or point is None:
+        return True
+    return bbox[0] <= point[0] <= bbox[2] and bbox[1] <= point[1] <= bbox[3]
+
+
+def forget_on(entry: dict[str, Any]) -> None:
+    """Drop remembered names and kinds when the journal says that they changed."""
+    if entry["class"] == "declaration":
+        catalogue.forget()
+    if entry["class"] in ("load", "thing") and entry["kind"] in ("district", "street", "crew"):
+        names.forget()
+
+
+hub = Hub()
+hub.listeners.append(forget_on)

@@ -1,0 +1,1 @@
+"""Where moving things are and were."""

@@ -1,0 +1,1 @@
+"""Cards, history and search of things."""

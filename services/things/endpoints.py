@@ -1,0 +1,42 @@
+"""HTTP doors of things: card, history, search."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from services.things import service
+from services.web.auth import Person
+from services.web.params import Moment, moment
+from twin import db
+
+router = APIRouter(prefix="/api/v1", tags=["things"])
+
+
+@router.get("/things/{key}")
+def card(key: str, person: Person, at: Moment = None) -> dict[str, Any]:
+    """Return the card of a thing by number, id or code."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        return service.card(conn, person, key, moment(at))
+
+
+@router.get("/things/{key}/history")
+def history(key: str, person: Person) -> dict[str, Any]:
+    """Return the versions of a thing."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        return {"versions": service.versions(conn, person, key)}
+
+
+@router.get("/search")
+def search(
+    person: Person,
+    q: Annotated[str, Query(min_length=1, max_length=100)],
+    limit: Annotated[int, Query(ge=1, le=100)] = 12,
+) -> dict[str, Any]:
+    """Find things, events and places."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        return {"results": service.search(conn, person, q.strip(), limit)}

@@ -1,0 +1,1 @@
+"""Shared web parts: errors, callers, limits, paging."""

@@ -1,0 +1,87 @@
+"""Who calls: session cookie or bearer token → actor; same origin for changes by cookie."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from twin import db, identity
+from twin.errors import Forbidden, Unauthorized
+from twin.scope import ANONYMOUS, Actor
+
+COOKIE = "twin_session"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# A map asks for dozens of tiles at once: remember a session for two seconds.
+_REMEMBER_S = 2.0
+_seen: dict[str, tuple[float, Actor]] = {}
+
+
+def token_of(request: HTTPConnection) -> tuple[str | None, bool]:
+    """Return the caller's token, and whether it came as a cookie."""
+    said = request.headers.get("authorization", "")
+    if said.lower().startswith("bearer "):
+        return said[7:].strip(), False
+    return request.cookies.get(COOKIE), True
+
+
+def forget(token: str) -> None:
+    """Drop a token from the short memory (log-out)."""
+    _seen.pop(token, None)
+
+
+def actor_for(token: str | None) -> Actor | None:
+    """Return the actor of a token, or None when it is unknown or has ended."""
+    if not token or len(token) > 256:
+        return None
+    known = _seen.get(token)
+    now = time.monotonic()
+    if known and known[0] > now:
+        return known[1]
+    with db.engine("app").begin() as conn:
+        row = identity.session(conn, token)
+    if row is None:
+        _seen.pop(token, None)
+        return None
+    actor = identity.actor_of(row)
+    if len(_seen) > 5000:
+        _seen.clear()
+    _seen[token] = (now + _REMEMBER_S, actor)
+    return actor
+
+
+def same_origin(request: HTTPConnection) -> bool:
+    """Tell whether the Origin header names this very host."""
+    origin = request.headers.get("origin")
+    return bool(origin) and urlsplit(str(origin)).netloc == request.headers.get("host")
+
+
+def current_actor(request: HTTPConnection) -> Actor:
+    """Return the caller; without credentials the anonymous actor."""
+    token, by_cookie = token_of(request)
+    if token is None:
+        return ANONYMOUS
+    actor = actor_for(token)
+    if actor is None:
+        if by_cookie:
+            return ANONYMOUS
+        raise Unauthorized("This token is unknown or has expired; ask for a new one.")
+    method = request.scope.get("method", "GET")
+    if by_cookie and method not in SAFE and not same_origin(request):
+        raise Forbidden("This change did not come from our own page (Origin does not match).")
+    return actor
+
+
+def logged_in(request: HTTPConnection) -> Actor:
+    """Return the caller; Unauthorized without credentials."""
+    actor = current_actor(request)
+    if actor.anonymous:
+        raise Unauthorized()
+    return actor
+
+
+Caller = Annotated[Actor, Depends(current_actor)]
+Person = Annotated[Actor, Depends(logged_in)]

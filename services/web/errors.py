@@ -1,0 +1,76 @@
+"""Errors become problem+json (RFC 9457): one sentence, a stable code, never a traceback."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from sqlalchemy.exc import DBAPIError, OperationalError
+from starlette.exceptions import HTTPException
+
+from twin.errors import TwinError
+
+log = structlog.get_logger("web")
+TITLES = {400: "Bad request", 401: "Log-in needed", 403: "Not allowed", 404: "Not found",
+          405: "Method not allowed", 409: "Conflict", 413: "Too large", 422: "Not usable",
+          429: "Too many requests", 500: "Internal error", 503: "Not available"}  # fmt: skip
+
+
+def problem(status: int, code: str, detail: str, extra: dict[str, Any] | None = None) -> Response:
+    """Return a problem+json answer."""
+    body = {
+        "type": f"urn:lvrong:error:{code}",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    } | {k: v for k, v in (extra or {}).items() if k not in ("type", "title", "status", "code")}
+    headers = {"Retry-After": "5"} if status in (429, 503) else {}
+    raw = json.dumps(body, ensure_ascii=False, default=str).encode()
+    return Response(raw, status, headers, media_type="application/problem+json")
+
+
+async def _twin_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TwinError)
+    return problem(error.status, error.code, error.detail, error.extra)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+    return problem(error.status_code, codes.get(error.status_code, "http_error"), str(error.detail))
+
+
+async def _validation(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(p) for p in first["loc"] if p not in ("body", "query", "path"))
+    detail = f"{where or 'request'}: {first['msg']}"
+    return problem(400, "bad_request", detail, {"parameter": where})
+
+
+async def _database(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DBAPIError)
+    log.error("database", path=request.url.path, why=str(error.orig).splitlines()[0])
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        detail = "The database is not reachable at the moment; try again in a few seconds."
+        return problem(503, "unavailable", detail)
+    return problem(500, "error", "Something went wrong here; the log has the details.")
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected", path=request.url.path, exc_info=error)
+    return problem(500, "error", "Something went wrong here; the log has the details.")
+
+
+def install(app: FastAPI) -> None:
+    """Give the application these answers."""
+    app.add_exception_handler(TwinError, _twin_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(Exception, _unexpected)

@@ -1,0 +1,1 @@
+"""Tests mirror the packages; see conftest for the servers they run against."""

@@ -1,0 +1,59 @@
+"""`twin check`: every declaration under data/ and every added one; errors name file, line, key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from twin import db, declarations, kinds, processes
+from twin.errors import TwinError
+from ui.terminal.output import finish
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    "kinds": kinds.read_file,
+    "processes": processes.read_file,
+}
+
+
+def check() -> None:
+    """Check every shipped and every published declaration."""
+    faults = [*_shipped(), *_published()]
+    count = sum(1 for folder in READERS for _ in declarations.shipped_files(folder))
+    text = "\n".join(faults) or f"{count} shipped declarations hold, and so does what is published."
+    finish({"shipped": count, "faults": faults}, text, partly=bool(faults))
+
+
+def _shipped() -> Iterator[str]:
+    for folder, read in READERS.items():
+        for path in declarations.shipped_files(folder):
+            try:
+                read(path)
+            except TwinError as why:
+                yield why.detail
+    try:
+        kinds.shipped()  # also what only shows across files: a kind or code letters used twice
+    except TwinError as why:
+        yield why.detail
+
+
+def _published() -> Iterator[str]:
+    try:
+        with db.engine("app").connect() as conn:
+            running = declarations.current(conn, "kind")
+    except (SQLAlchemyError, TwinError):
+        return  # without a running installation there is nothing published to check
+    for name, doc in running.items():
+        said = {key: value for key, value in doc.items() if key != "_version"}
+        try:
+            declarations.check("kind", said, {}, f"published kind {name}")
+        except TwinError as why:
+            yield why.detail
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(check)

@@ -1,0 +1,43 @@
+/** The shapes that the API answers with. */
+export interface Titled { zh: string; en: string }
+export type LonLat = [number, number];
+
+export interface Session { user: string; name: Titled | string; roles: string[]; districts: string[] | null; crew: string | null; expires_at: string }
+export interface Config {
+  product: Titled; demo: boolean; generated: Titled | null; insecure: boolean; lang: string;
+  bounds: [number, number, number, number]; center: LonLat; zoom: number; version: string; time: string;
+}
+export interface Photo { url: string; thumb: string; stage: string | number; at: string }
+export interface Need { key: string; type: string; title: Titled; required: boolean }
+export interface Action { action: string; title: Titled; need: Need[] }
+export interface Event {
+  id: string; num: number; code: string; title: string; category: string; category_title: Titled; description: string; severity: number;
+  state: string; state_title: Titled; stage: number; point: LonLat | null; district: string | null; district_name: string | null;
+  street: string | null; street_name: string | null; address: string | null; holder: string | null; holder_name: string | null;
+  reporter: string | null; source: string; opened_at: string; due_at: string | null; late: boolean; closed_at: string | null;
+  version: number; photos: Photo[]; actions: Action[];
+}
+export interface TimelineEntry {
+  seq: number | null; version: number; at: string; actor: string; actor_name: Titled | string | null; action: string; title: Titled;
+  from: string | null; to: string | null; state_title: Titled | null; note: string | null; photos: Photo[]; point: LonLat | null;
+}
+export interface Crew {
+  num: number; code: string; name: string; point: LonLat; travel_s: number | null; distance_m: number | null; straight_m: number;
+  load: number; skills: string[]; status: string | number; reasons: Titled[]; route: LonLat[] | null;
+}
+export interface Proposals { crews: Crew[]; shortfall: { code: string; title: Titled; count: number }[]; computed_ms: number }
+export interface Field { key: string; title: Titled; value: unknown; text: Titled | null; unit: string | null }
+export interface Thing {
+  id: string; num: number; kind: string; kind_title: Titled; code: string; name: string; district: string | null; district_name: string | null;
+  street: string | null; street_name: string | null; state: string; point: LonLat | null; bbox: [number, number, number, number] | null;
+  geometry: GeoJSON.Geometry | null; fields: Field[]; events: Event[]; position: { at: string; speed_kmh: number | null; heading_deg: number | null } | null;
+  source: string; version: number; updated_at: string; generated: boolean;
+}
+export interface Version { version: number; from: string; to: string | null; actor: string | null; action: string; changes: { key: string; title: Titled; before: unknown; after: unknown }[] }
+export interface Found { num: number | null; kind: string; kind_title: Titled; code: string; name: string; district_name: string | null; point: LonLat | null }
+export interface Category { key: string; title: Titled; service_code: string; severity: number; domain: string }
+export interface Card { key: string; title: Titled; value: number | null; unit: Titled | string | null; delta: number | null; delta_base: Titled | string | null; level: "good" | "warn" | "bad" | "none"; list: string | null }
+export interface Bin { from: string; to: string; opened: number; closed: number; late: number }
+export interface Legend { label: Titled; color: string; token?: string; shape: string }
+export interface LayerNode { id: string; title: Titled; kind: string; type: string; visible: boolean; min_zoom: number; legend: Legend[]; style_layers: string[] }
+export interface LayerTree { groups: { id: string; title: Titled; layers: LayerNode[] }[] }

@@ -1,0 +1,10 @@
+/** mapkit: the map that every screen uses; served under a stable name for the workbench and notebooks. */
+export { createMap, type MapOptions, type TwinMap } from "./map";
+export { pydeckLayers, type DeckJson } from "./pydeck";
+export { Live, type Entry, type LiveHooks, type Tick } from "./live";
+export { decodeFrame, CREW, STALE, type Frame } from "./frame";
+export { GROUPS, Movers, type Group, type GroupData } from "./movers";
+export { iconPaths, liveAtlas, outline, stroke, symbol, PHASES, type Atlas, type Phase } from "./icons";
+export { watermark } from "./watermark";
+export { calm, colour, raw as tokens, rgba, severity, type Theme } from "./tokens";
+export { GeoJsonLayer, IconLayer, PathLayer, ScatterplotLayer, TextLayer } from "@deck.gl/layers";

@@ -1,0 +1,136 @@
+/** The command wall. */
+import { render } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import "../common/base.css";
+import "./wall.css";
+import { get, mustSession } from "../common/api";
+import { Icon } from "../common/icon";
+import { lang, startLang, t, tt } from "../common/i18n";
+import { startTheme } from "../common/theme";
+import type { Category, Config, LayerTree, Session } from "../common/types";
+import { watermark } from "../mapkit";
+import { EventCard } from "./eventcard";
+import { EventList, walk } from "./events";
+import { Indicators } from "./indicators";
+import { Layers } from "./layers";
+import { centre, home, onCamera, startMap, zoomBy } from "./mapview";
+import * as s from "./store";
+import { ReportCard, ThingCard } from "./thingcard";
+import { backToLive, PastFrame, Timeline } from "./timeline";
+import { TopBar } from "./topbar";
+
+function Tools() {
+  const [bearing, setBearing] = useState(0);
+  useEffect(() => onCamera(setBearing), []);
+  return (
+    <div class="tools panel" role="toolbar" aria-label={t("map.label")}>
+      <button class={s.threeD.value ? "wide on" : "wide"} aria-pressed={s.threeD.value} onClick={() => (s.threeD.value = !s.threeD.value)} title="D">{t(s.threeD.value ? "map.2d" : "map.3d")}</button>
+      <button aria-label={t("map.in")} title={t("map.in")} onClick={() => zoomBy(1)}><Icon name="plus" size={18} /></button>
+      <button aria-label={t("map.out")} title={t("map.out")} onClick={() => zoomBy(-1)}><Icon name="minus" size={18} /></button>
+      <button aria-label={t("map.home")} title={t("map.home")} onClick={home}><Icon name="map" size={18} /></button>
+      {Math.abs(bearing) > 1 && <button aria-label={t("map.north")} title={t("map.north")} onClick={home}><span style={{ transform: `rotate(${-bearing}deg)` }}><Icon name="navigation" size={18} /></span></button>}
+    </div>
+  );
+}
+
+function Menu() {
+  const first = useRef<HTMLButtonElement>(null);
+  const m = s.menu.value;
+  useEffect(() => first.current?.focus(), [m]);
+  if (!m) return null;
+  const said = `${m.at[0].toFixed(6)},${m.at[1].toFixed(6)}`;
+  const report = () => { s.closeCard(); s.reporting.value = m.at; s.menu.value = null; };
+  const copy = () => { void navigator.clipboard?.writeText(said).then(() => s.tell(t("map.copied", { c: said })), () => s.tell(said)); s.menu.value = null; };
+  return (
+    <div class="menu panel" role="menu" style={{ left: Math.min(m.x, innerWidth - 580), top: m.y }}>
+      {s.moment.value === null && <button ref={first} role="menuitem" data-do="report" onClick={report}><Icon name="megaphone" />{t("map.report")}</button>}
+      <button role="menuitem" onClick={copy}><Icon name="copy" />{t("map.copy")}<span class="muted small">{said}</span></button>
+    </div>
+  );
+}
+
+function Side() {
+  const sel = s.selected.value;
+  const card = s.reporting.value ? <ReportCard /> : sel?.type === "event" ? <EventCard key={sel.id} id={sel.id} /> : sel ? <ThingCard /> : null;
+  return (
+    <aside class={card ? "side panel two" : "side panel"}>
+      <EventList />
+      {card}
+    </aside>
+  );
+}
+
+function typing(e: KeyboardEvent): boolean {
+  return /^(INPUT|TEXTAREA|SELECT)$/.test((e.target as HTMLElement).tagName) && (e.target as HTMLInputElement).type !== "checkbox";
+}
+
+const KEYS: Record<string, () => void> = {
+  l: backToLive,
+  d: () => (s.threeD.value = !s.threeD.value),
+  j: () => walk(1),
+  k: () => walk(-1),
+  r: () => { if (s.moment.value === null) { s.closeCard(); s.reporting.value = centre(); } },
+};
+
+function onKey(e: KeyboardEvent): void {
+  if (e.key === "Escape") {
+    if (s.menu.value) s.menu.value = null;
+    else if (s.selected.value || s.reporting.value) s.closeCard();
+    else if (s.moment.value !== null) backToLive();
+    return;
+  }
+  if (typing(e) || e.ctrlKey || e.metaKey || e.altKey) return;
+  if (e.key === "/") {
+    e.preventDefault();
+    document.getElementById("search")?.focus();
+    return;
+  }
+  const run = KEYS[e.key.toLowerCase()];
+  if (run) { e.preventDefault(); run(); }
+}
+
+function Wall() {
+  const box = useRef<HTMLDivElement>(null);
+  const [why, setWhy] = useState<string | null>(null);
+  useEffect(() => {
+    addEventListener("keydown", onKey);
+    const stopMark = watermark(document.body, `${s.session.value.user} ${tt(s.session.value.name)}`);
+    startMap(box.current!).then(() => {
+      s.goLive();
+      return Promise.all([s.loadEvents(), s.loadCards(), s.loadBins(), s.loadNames()]);
+    }).catch((e: Error) => setWhy(e.message));
+    return () => { removeEventListener("keydown", onKey); stopMark(); };
+  }, []);
+  return (
+    <div class={s.moment.value === null ? "wall" : "wall inpast"} lang={lang.value}>
+      <main class="map" ref={box} aria-label={t("map.label")} />
+      <PastFrame />
+      <TopBar />
+      <Layers />
+      <Tools />
+      <Indicators />
+      <Timeline />
+      <Side />
+      <Menu />
+      {s.config.value.generated && <p class="generated" title={tt(s.config.value.generated)}>{t("generated")}</p>}
+      {(s.notice.value || why) && <div class="notice" role="alert">{why ? t("error.load", { why }) : s.notice.value}</div>}
+      <p class="sr">{t("keys.hint")}</p>
+    </div>
+  );
+}
+
+async function start(): Promise<void> {
+  startTheme("wall", "night");
+  s.config.value = await get<Config>("/api/v1/config");
+  startLang(s.config.value.lang);
+  [s.session.value, s.tree.value, s.categories.value] = await Promise.all([mustSession<Session>(), get<LayerTree>("/layers"), get<Category[]>("/api/v1/categories")]);
+  s.hidden.value = new Set(s.tree.value.groups.flatMap((g) => g.layers).filter((l) => !l.visible).map((l) => l.id));
+  render(<Wall />, document.getElementById("app")!);
+}
+
+start().catch((why: Error) => {
+  const p = document.createElement("p");
+  p.className = "fatal";
+  p.textContent = t("error.load", { why: why.message });
+  document.getElementById("app")!.append(p);
+});

@@ -1,0 +1,288 @@
+/** The wall's map: ties the signals to mapkit, and the mouse to the signals. */
+import { effect } from "@preact/signals";
+import {
+  calm, createMap, GeoJsonLayer, GROUPS, liveAtlas, PathLayer, pydeckLayers, rgba, ScatterplotLayer, severity, TextLayer,
+  type Atlas, type DeckJson, type Group, type GroupData, type Theme, type TwinMap,
+} from "../mapkit";
+import type { MapMouseEvent } from "maplibre-gl";
+import { get } from "../common/api";
+import { lang } from "../common/i18n";
+import { theme } from "../common/theme";
+import type { Event, LonLat } from "../common/types";
+import * as s from "./store";
+
+let twin: TwinMap;
+let atlas: Atlas;
+let groups: Record<Group, GroupData> | null = null;
+let moverJson: DeckJson;
+let eventJson: DeckJson;
+let drawnEvents: Event[] = [];
+let gliding = 0;
+
+export const PADDING = { top: 56, left: 16, right: 376, bottom: 252 };
+
+const phase = (ev: Event) => (ev.stage >= 6 ? "closed" : ev.stage === 5 ? "verify" : ev.stage >= 3 ? "hand" : "new");
+
+export async function startMap(container: HTMLElement): Promise<TwinMap> {
+  [moverJson, eventJson] = await Promise.all([get<DeckJson>("/layers/movers"), get<DeckJson>("/layers/events")]);
+  const [w, south, e, n] = s.config.value.bounds;
+  twin = createMap({ container, theme: theme.value, lang: lang.value, center: s.config.value.center, zoom: s.config.value.zoom, hash: true });
+  twin.map.setMaxBounds([w - 1.6, south - 1.1, e + 1.6, n + 1.1]);
+  twin.map.setPadding(PADDING);
+  atlas = liveAtlas(theme.value);
+  mouse();
+  const seen = () => {
+    const b = twin.map.getBounds();
+    s.view.value = [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()];
+  };
+  twin.map.on("moveend", seen);
+  twin.map.on("zoomend", drawEvents);
+  twin.map.once("load", seen);
+  s.onFrame.add(glide);
+  let was: Theme = theme.value;
+  let said = lang.value;
+  effect(() => {
+    if (theme.value === was && lang.value === said) return;
+    [was, said] = [theme.value, lang.value];
+    atlas = liveAtlas(was);
+    twin.setTheme(was, said);
+    drawAll();
+  });
+  effect(() => {
+    void [s.events.value, s.closedEvents.value, s.hidden.value, s.filter.value];
+    drawEvents();
+  });
+  effect(() => {
+    void [s.selected.value, s.thing.value, s.hovered.value, s.events.value, s.reporting.value];
+    drawSelection();
+  });
+  effect(() => {
+    void s.proposals.value;
+    drawRoutes();
+  });
+  effect(() => twin.setMoment(s.settled.value === null ? null : minute(s.settled.value)));
+  effect(() => show3d(s.threeD.value));
+  effect(() => visibility(s.hidden.value));
+  effect(() => {
+    if (s.fresh.value.size) pulse();
+  });
+  twin.map.on("style.load", () => {
+    visibility(s.hidden.value);
+    show3d(s.threeD.value, false);
+  });
+  drawAll();
+  (window as unknown as { twin: unknown }).twin = { map: twin.map, movers: s.movers, pick: twin.pick, events: () => drawnEvents, store: s };
+  return twin;
+}
+
+/** Whole minutes, so that tiles of the past are shared and cached. */
+const minute = (at: number) => new Date(Math.floor(at / 60e3) * 60e3).toISOString();
+
+function drawAll(): void {
+  drawMovers(performance.now());
+  drawRoutes();
+  drawEvents();
+  drawSelection();
+}
+
+/** Vehicles glide between fixes: draw while something moves, at most 30 times a second, then rest. */
+function glide(): void {
+  if (gliding) return;
+  let last = 0;
+  let cost = 0;
+  const step = (now: number) => {
+    if (now - last >= Math.max(33, cost * 3)) {
+      last = now;
+      drawMovers(now);
+      cost = performance.now() - now;
+    }
+    gliding = s.movers.moving(now) ? requestAnimationFrame(step) : 0;
+    if (!gliding) drawMovers(performance.now());
+  };
+  gliding = requestAnimationFrame(step);
+}
+
+function drawMovers(now: number): void {
+  groups = s.movers.groups(theme.value, now);
+  const off = s.hidden.value.has("movers");
+  const inject = Object.fromEntries(
+    GROUPS.map((g) => [g, { data: groups![g], iconAtlas: atlas.atlas, iconMapping: atlas.mapping, visible: !off, billboard: false }]),
+  );
+  twin.setGroup("movers", pydeckLayers(moverJson, inject));
+}
+
+function drawEvents(): void {
+  if (!twin) return;
+  const list = s.filter.value === "closed" ? s.closedEvents.value : s.events.value;
+  drawnEvents = s.hidden.value.has("events") ? [] : list.filter((ev) => ev.point).sort((a, b) => b.severity - a.severity);
+  const zoom = twin.map.getZoom();
+  const size = zoom < 10 ? 13 : zoom < 12 ? 19 : zoom < 14 ? 25 : 30;
+  twin.setGroup("events", pydeckLayers(eventJson, {
+    events: {
+      data: drawnEvents, iconAtlas: atlas.atlas, iconMapping: atlas.mapping, getSize: size, visible: true,
+      getPosition: (ev: Event) => ev.point, updateTriggers: { getIcon: [theme.value, s.clock.peek() >> 14] },
+      getIcon: (ev: Event) => `e${Math.min(4, Math.max(1, ev.severity))}-${phase(ev)}${s.isLate(ev) ? "-late" : ""}`,
+    },
+  }));
+}
+
+/** A new event pulses thrice and then stays. */
+let pulsing = 0;
+function pulse(): void {
+  if (calm() || pulsing) return;
+  const started = performance.now();
+  const step = (now: number) => {
+    const young = [...s.fresh.value].filter(([, t]) => now - t < 2700).flatMap(([id, t]) => {
+      const ev = s.eventById(id);
+      return ev?.point ? [{ ev, k: ((now - t) % 900) / 900 }] : [];
+    });
+    twin.setGroup("pulse", young.map(({ ev, k }) => new ScatterplotLayer({
+      id: `pulse-${ev.id}`, data: [ev], getPosition: (d: Event) => d.point as LonLat, radiusUnits: "pixels", getRadius: 14 + 46 * k, stroked: true, filled: false,
+      lineWidthUnits: "pixels", getLineWidth: 2.5, getLineColor: rgba(theme.value, severity(ev.severity).token, Math.round(255 * (1 - k))), updateTriggers: { getRadius: k },
+    })));
+    pulsing = young.length && now - started < 60_000 ? requestAnimationFrame(step) : 0;
+    if (!pulsing) twin.setGroup("pulse", []);
+  };
+  pulsing = requestAnimationFrame(step);
+}
+
+function drawRoutes(): void {
+  const p = s.proposals.value;
+  if (!p) {
+    twin?.setGroup("routes", []);
+    return;
+  }
+  const hot = p.hot ?? p.data.crews[0]?.code;
+  const routes = p.data.crews.filter((c) => c.route && c.route.length > 1).sort((a, b) => Number(a.code === hot) - Number(b.code === hot));
+  const line = (id: string, width: number, ink: (c: (typeof routes)[number]) => number[]) => new PathLayer({
+    id, data: routes, getPath: (c: (typeof routes)[number]) => c.route as never, widthUnits: "pixels", getWidth: (c: (typeof routes)[number]) => (c.code === hot ? width : width - 2),
+    getColor: ink as never, capRounded: true, jointRounded: true, updateTriggers: { getColor: [hot, theme.value], getWidth: hot },
+  });
+  const ink = rgba(theme.value, "selected");
+  twin.setGroup("routes", [
+    line("routes-casing", 8, () => rgba(theme.value, "halo", 220)),
+    line("routes", 5, (c) => (c.code === hot ? ink : [...ink.slice(0, 3), 90])),
+    new TextLayer({
+      id: "routes-minutes", data: p.data.crews, getPosition: (c) => c.point, getText: (c) => `${Math.max(1, Math.round((c.travel_s ?? 0) / 60))}′`, getSize: 14,
+      fontFamily: "Noto Sans CJK SC, PingFang SC, sans-serif", fontWeight: 700, getColor: rgba(theme.value, "on_accent"), background: true, getBackgroundColor: (c) => (c.code === hot ? ink : rgba(theme.value, "muted")),
+      backgroundPadding: [6, 3], getPixelOffset: [0, -24], characterSet: "auto", updateTriggers: { getBackgroundColor: [hot, theme.value] },
+    }),
+  ]);
+}
+
+function drawSelection(): void {
+  if (!twin) return;
+  const ink = rgba(theme.value, "selected");
+  const rings: LonLat[] = [];
+  const sel = s.selected.value;
+  const ev = sel?.type === "event" ? s.eventById(sel.id) : undefined;
+  if (ev?.point) rings.push(ev.point);
+  const th = sel?.type === "thing" ? s.thing.value : null;
+  const moving = th ? s.movers.where(th.num) : null;
+  if (th?.point && !moving && (!th.geometry || th.geometry.type === "Point")) rings.push(th.point);
+  if (moving) rings.push(moving);
+  if (s.reporting.value) rings.push(s.reporting.value);
+  const hot = s.hovered.value ? s.eventById(s.hovered.value) : undefined;
+  const shape = th?.geometry && th.geometry.type !== "Point" ? [th.geometry] : [];
+  twin.setGroup("selection", [
+    new GeoJsonLayer({
+      id: "selected-shape", data: shape.map((geometry) => ({ type: "Feature", geometry, properties: {} })) as never, stroked: true, filled: true, lineWidthUnits: "pixels",
+      getLineWidth: 2, getLineColor: ink, getFillColor: [...ink.slice(0, 3), 36] as never,
+    }),
+    new ScatterplotLayer({ id: "selected-ring", data: rings, getPosition: (d: LonLat) => d, radiusUnits: "pixels", getRadius: 21, stroked: true, filled: false, lineWidthUnits: "pixels", getLineWidth: 2.5, getLineColor: ink }),
+    new ScatterplotLayer({
+      id: "hovered-ring", data: hot?.point ? [hot.point] : [], getPosition: (d: LonLat) => d, radiusUnits: "pixels", getRadius: 21, stroked: true, filled: false, lineWidthUnits: "pixels",
+      getLineWidth: 1.5, getLineColor: rgba(theme.value, "text"),
+    }),
+  ]);
+}
+
+function visibility(hidden: Set<string>): void {
+  const map = twin.map;
+  const style = map.getStyle();
+  if (!style) return;
+  for (const group of s.tree.value.groups)
+    for (const layer of group.layers)
+      for (const id of layer.style_layers ?? [])
+        if (map.getLayer(id)) map.setLayoutProperty(id, "visibility", hidden.has(layer.id) || (id === "building-3d" && !s.threeD.value) ? "none" : "visible");
+  if (gliding === 0 && groups) drawMovers(performance.now());
+}
+
+function show3d(on: boolean, move = true): void {
+  const map = twin.map;
+  if (map.getLayer("building-3d")) map.setLayoutProperty("building-3d", "visibility", on && !s.hidden.value.has("building") ? "visible" : "none");
+  if (!move || (map.getPitch() > 20) === on) return;
+  const to = on ? { pitch: 58, bearing: -18, zoom: Math.max(map.getZoom(), 14.8) } : { pitch: 0, bearing: 0 };
+  if (calm()) map.jumpTo(to);
+  else map.easeTo({ ...to, duration: 900 });
+}
+
+/** Move the camera to a place that no panel hides. */
+export function flyTo(point: LonLat, zoom = 15): void {
+  const to = { center: point, zoom: Math.max(twin.map.getZoom(), zoom) };
+  if (calm()) twin.map.jumpTo(to);
+  else twin.map.easeTo({ ...to, duration: 700 });
+}
+
+export function fitBounds(box: [number, number, number, number]): void {
+  twin.map.fitBounds(box, { padding: 40, maxZoom: 16.5, duration: calm() ? 0 : 700 });
+}
+
+export function zoomBy(step: number): void {
+  twin.map.easeTo({ zoom: twin.map.getZoom() + step, duration: calm() ? 0 : 200 });
+}
+
+export function home(): void {
+  twin.map.easeTo({ center: s.config.value.center, zoom: s.config.value.zoom, pitch: 0, bearing: 0, duration: calm() ? 0 : 700 });
+  s.threeD.value = false;
+}
+
+export const centre = (): LonLat => {
+  const c = twin.map.getCenter();
+  return [c.lng, c.lat];
+};
+
+export const onCamera = (call: (bearing: number) => void): void => {
+  twin.map.on("rotate", () => call(twin.map.getBearing()));
+};
+
+const PICKS = ["events", ...GROUPS];
+
+function under(e: MapMouseEvent): { event: Event } | { num: number } | null {
+  const hit = twin.pick(e.point.x, e.point.y, PICKS);
+  if (hit?.layer?.id === "events" && hit.object) return { event: hit.object as Event };
+  if (hit?.layer && hit.index >= 0 && groups && hit.layer.id in groups) return { num: groups[hit.layer.id as Group].nums[hit.index]! };
+  return null;
+}
+
+function mouse(): void {
+  const map = twin.map;
+  map.on("click", (e) => {
+    s.menu.value = null;
+    const hit = under(e);
+    if (hit && "event" in hit) return s.openEvent(hit.event.id);
+    if (hit) return void s.openThing(String(hit.num));
+    const box: [[number, number], [number, number]] = [[e.point.x - 4, e.point.y - 4], [e.point.x + 4, e.point.y + 4]];
+    const feature = map.queryRenderedFeatures(box).filter((f) => f.id !== undefined && (f.layer.metadata as { pick?: boolean } | undefined)?.pick)
+      .sort((a, b) => weight(a.geometry.type) - weight(b.geometry.type))[0];
+    if (feature) void s.openThing(String(feature.id));
+    else s.closeCard();
+  });
+  map.on("contextmenu", (e) => {
+    e.preventDefault();
+    s.menu.value = { x: e.point.x, y: e.point.y, at: [e.lngLat.lng, e.lngLat.lat] };
+  });
+  map.on("movestart", () => (s.menu.value = null));
+  let wait = 0;
+  map.on("mousemove", (e) => {
+    if (performance.now() < wait) return;
+    const began = performance.now();
+    const hit = under(e);
+    // Picking reads pixels back: on a slow machine look less often.
+    wait = performance.now() + Math.max(50, (performance.now() - began) * 8);
+    s.hovered.value = hit && "event" in hit ? hit.event.id : null;
+    map.getCanvas().style.cursor = hit ? "pointer" : "";
+  });
+}
+
+const weight = (type: string) => (type === "Point" ? 0 : type.includes("Line") ? 1 : 2);

@@ -1,0 +1,113 @@
+/** The top bar: name, search, time and its live dot, who is on duty, switches, user. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Icon } from "../common/icon";
+import { get, signOut } from "../common/api";
+import { fullDay, hms, num } from "../common/format";
+import { lang, setLang, t, tt } from "../common/i18n";
+import { setTheme, theme } from "../common/theme";
+import type { Found } from "../common/types";
+import { fitBounds, flyTo } from "./mapview";
+import * as s from "./store";
+
+const KIND_ICONS: Record<string, string> = { event: "flag", park: "trees", toilet: "toilet", bin: "trash-2", vehicle: "truck", crew: "users", camera: "cctv", sensor: "gauge", district: "landmark", street: "map-pin", street_tree: "tree-deciduous", road: "route", building: "building-2", water_body: "waves", sub_compartment: "tree-pine", green_space: "leaf" };
+
+function coordinates(q: string): [number, number] | null {
+  const m = /^\s*(-?\d{1,3}(?:\.\d+)?)\s*[,，\s]\s*(-?\d{1,3}(?:\.\d+)?)\s*$/.exec(q);
+  if (!m) return null;
+  const [a, b] = [Number(m[1]), Number(m[2])];
+  return Math.abs(b) <= 90 && Math.abs(a) <= 180 ? (Math.abs(a) <= 90 && Math.abs(b) > 90 ? [b, a] : [a, b]) : Math.abs(a) <= 90 ? [b, a] : null;
+}
+
+function Search() {
+  const [q, setQ] = useState("");
+  const [found, setFound] = useState<Found[] | null>(null);
+  const [at, setAt] = useState(0);
+  const box = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (!q.trim()) return setFound(null);
+    const place = coordinates(q);
+    if (place) return setFound([{ num: null, kind: "place", kind_title: { zh: "坐标", en: "Coordinates" }, code: "", name: t("search.coords", { c: place.join(", ") }), district_name: null, point: place }]);
+    let old = false;
+    const wait = setTimeout(() => {
+      get<{ results: Found[] }>(`/api/v1/search?q=${encodeURIComponent(q.trim())}&limit=8`).then((r) => {
+        if (!old) { setFound(r.results); setAt(0); }
+      }, (why: Error) => !old && s.tell(why.message));
+    }, 160);
+    return () => { old = true; clearTimeout(wait); };
+  }, [q]);
+  const go = (hit: Found) => {
+    setQ("");
+    box.current?.blur();
+    if (hit.kind === "event") s.openEvent(hit.code);
+    else if (hit.num !== null) void s.openThing(String(hit.num)).then(() => s.thing.value?.bbox && s.thing.value.geometry?.type !== "Point" && fitBounds(s.thing.value.bbox));
+    if (hit.point) flyTo(hit.point, 15.5);
+  };
+  const key = (e: KeyboardEvent) => {
+    if (e.key === "Escape") { e.stopPropagation(); setQ(""); box.current?.blur(); }
+    if (!found?.length) return;
+    if (e.key === "ArrowDown") { e.preventDefault(); setAt((at + 1) % found.length); }
+    if (e.key === "ArrowUp") { e.preventDefault(); setAt((at + found.length - 1) % found.length); }
+    if (e.key === "Enter") go(found[at]!);
+  };
+  return (
+    <div class="search" role="search">
+      <Icon name="search" />
+      <input ref={box} id="search" type="text" role="combobox" aria-label={t("search.label")} aria-expanded={found !== null} aria-controls="search-list" aria-autocomplete="list"
+        aria-activedescendant={found?.length ? `found-${at}` : undefined} autocomplete="off" placeholder={t("search.hint")} value={q} onInput={(e) => setQ(e.currentTarget.value)} onKeyDown={key} />
+      <kbd>/</kbd>
+      {found && (
+        <ul class="found" id="search-list" role="listbox">
+          {found.map((hit, i) => (
+            <li id={`found-${i}`} role="option" aria-selected={i === at} class={i === at ? "on" : ""} onMouseDown={(e) => { e.preventDefault(); go(hit); }} onMouseEnter={() => setAt(i)}>
+              <Icon name={KIND_ICONS[hit.kind] ?? "map-pin"} />
+              <span class="grow cut">{hit.name || hit.code}</span>
+              <span class="muted small cut">{[tt(hit.kind_title), hit.district_name].filter(Boolean).join(" · ")}</span>
+            </li>
+          ))}
+          {!found.length && <li class="muted">{t("search.none", { q })}</li>}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function Clock() {
+  void s.clock.value;
+  const { open, heard, skew_ms, frame_ms } = s.live.value;
+  const past = s.moment.value;
+  const now = Date.now();
+  // The lag is the age of the newest thing heard on the socket, by the server's own clock.
+  const lag = frame_ms && now - heard < 4000 ? Math.max(0, Math.min(60, (heard + skew_ms - frame_ms) / 1000)) : (now - heard) / 1000;
+  const lost = !open || now - heard > 6000;
+  return (
+    <div class="clock" role="status" aria-live="off">
+      <span class="muted">{fullDay(s.shownNow())}</span>
+      <b>{hms(s.shownNow())}</b>
+      {past !== null ? <span class="state past">{t("live.past")}</span>
+        : lost ? <span class="state lost"><i />{t("live.lost")}</span>
+        : <span class="state live"><i />{t("live.now")}<span class="muted small">{num(Math.round(lag * 10) / 10)} s</span></span>}
+    </div>
+  );
+}
+
+export function TopBar() {
+  const who = s.session.value;
+  return (
+    <header class="top">
+      <h1><img src="/ui/icon.svg" width="22" height="22" alt="" />{t("product")}<span class="scene">{t("scene")}</span></h1>
+      <Search />
+      <Clock />
+      <div class="right">
+        {s.config.value.generated && <span class="note" title={tt(s.config.value.generated)}>{t("generated")}</span>}
+        {s.config.value.insecure && <span class="note bad">{t("insecure")}</span>}
+        <span class="muted people" title={t("people.onduty", { n: s.moverCount.value })}><Icon name="truck" />{num(s.moverCount.value)}</span>
+        <button class="plain" onClick={() => setLang(lang.value === "en" ? "zh-CN" : "en")} lang={lang.value === "en" ? "zh-CN" : "en"}>{t("lang.switch")}</button>
+        <button class="plain" aria-label={theme.value === "night" ? t("theme.day") : t("theme.night")} title={theme.value === "night" ? t("theme.day") : t("theme.night")} onClick={() => setTheme(theme.value === "night" ? "day" : "night", "wall")}>
+          <Icon name={theme.value === "night" ? "sun" : "moon"} size={18} />
+        </button>
+        <span class="who"><Icon name="user" />{tt(who.name) || who.user}</span>
+        <button class="plain" aria-label={t("signout")} title={t("signout")} onClick={() => void signOut()}><Icon name="log-out" size={18} /></button>
+      </div>
+    </header>
+  );
+}
