@@ -6,14 +6,17 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import shapely
 from sqlalchemy import Connection, text
 
 from ingest.city import city
 from twin import db, journal, kinds, things
 from twin.errors import BadRequest
+from twin.kinds import Kind
 
 SOURCE = "demo"
 ACTOR = "system:demo"
@@ -67,7 +70,8 @@ def load_demo(size: str = "small", progress: Progress | None = None) -> Loaded:
             said(name, sum(counts.values()), total)
             if name == "crew":
                 frame = frame.assign(vehicle=[_code(codes["vehicle"], i) for i in frame["_vehicle"]])
-            counts[name] = things.write(conn, running[name], frame, actor=ACTOR, source=SOURCE).total
+            done = things.write(conn, running[name], columns(running[name], frame), actor=ACTOR, source=SOURCE)
+            counts[name] = done.inserted + done.updated + done.unchanged
             codes[name] = _codes(conn, name, running[name].topic) if name == "vehicle" else []
         _devices(conn)
         seconds = time.perf_counter() - begun
@@ -77,6 +81,34 @@ def load_demo(size: str = "small", progress: Progress | None = None) -> Loaded:
     _settle(list(made), running)
     said("done", total, total)
     return Loaded(sum(counts.values()), seconds, counts)
+
+
+def columns(kind: Kind, frame: gpd.GeoDataFrame) -> dict[str, list[Any]]:
+    """Return the columns that the kind knows, as the write path takes them."""
+    known = ("source_key", "code", "name", *kind.fields)
+    out = {c: _plain(frame[c]) for c in known if c in frame.columns}
+    for name in (n for n in out if n in kind.fields and kind.fields[n].type == "integer"):
+        out[name] = [None if v is None else int(v) for v in out[name]]
+    shapes = np.asarray(frame.geometry.array, dtype=object)
+    if kind.geometry != "point":
+        shapes = _multi(shapes)
+    out["geom"] = shapely.to_wkb(shapely.set_srid(shapes, 4326), hex=True, include_srid=True).tolist()
+    return out
+
+
+def _plain(column: Any) -> list[Any]:
+    # A value that is not equal to itself is pandas' word for nothing.
+    return [None if v is None or (isinstance(v, float) and v != v) else v for v in column.astype(object)]
+
+
+def _multi(shapes: Any) -> Any:
+    """Return single lines and polygons as multi: that is what the tables hold."""
+    kinds_of = shapely.get_type_id(shapes)
+    for single, many in ((1, shapely.multilinestrings), (3, shapely.multipolygons)):
+        which = np.flatnonzero(kinds_of == single)
+        if len(which):
+            shapes[which] = many(shapes[which], indices=np.arange(len(which)))
+    return shapes
 
 
 def _stands(conn: Connection) -> bool:

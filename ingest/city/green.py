@@ -98,11 +98,12 @@ def _generated(
     district = land.district_of(middle)
     total = sum(_SHARE.values())
     rows: Rows = []
+    roomy = shapely.area(shapely.buffer(net.blocks, -14)) > 900
     taken: set[str] = set()
     counts = {c: round(n * s / total) for c, s in _SHARE.items()}
     counts["310115"] += n - sum(counts.values())
     for i, code in enumerate(land.codes):
-        fits = np.flatnonzero((district == i) & ~used & (area > 3_000) & (area < 1.2e6))
+        fits = np.flatnonzero((district == i) & ~used & roomy & (area < 1.2e6))
         weight = 1 / np.sqrt(area[fits])
         chosen = gen.choice(fits, counts[code], replace=False, p=weight / weight.sum())
         for b in chosen:
@@ -116,11 +117,17 @@ def _generated(
 def _inside(block: Any, area: float, code: str, gen: np.random.Generator) -> Any:
     room = shapely.buffer(block, -11, join_style="mitre")
     if area < (30_000 if code in CENTRE else 60_000):
-        return shapely.buffer(shapely.buffer(room, -9), 9)
+        return _soft(room)
     x, y = shapely.get_coordinates(shapely.point_on_surface(room))[0]
     radius = min(np.sqrt(area) * 0.42, float(gen.lognormal(4.35, 0.5)))
     made = shapely.intersection(blob(x, y, radius, 0.22, gen, 36), room)
     return max(shapely.get_parts(made), key=shapely.area)
+
+
+def _soft(room: Any) -> Any:
+    """Return a block with round corners, or as it is where it is too narrow for them."""
+    made = shapely.buffer(shapely.buffer(room, -9), 9)
+    return room if made.is_empty else max(shapely.get_parts(made), key=shapely.area)
 
 
 def green_spaces(land: Land, net: Network, park_area: Any, seed: int) -> Rows:
