@@ -69,8 +69,12 @@ def load_demo(size: str = "small", progress: Progress | None = None) -> Loaded:
         for name, frame in made.items():
             said(name, sum(counts.values()), total)
             if name == "crew":
-                frame = frame.assign(vehicle=[_code(codes["vehicle"], i) for i in frame["_vehicle"]])
-            done = things.write(conn, running[name], columns(running[name], frame), actor=ACTOR, source=SOURCE)
+                frame = frame.assign(
+                    vehicle=[_code(codes["vehicle"], i) for i in frame["_vehicle"]]
+                )
+            done = things.write(
+                conn, running[name], columns(running[name], frame), actor=ACTOR, source=SOURCE
+            )
             counts[name] = done.inserted + done.updated + done.unchanged
             codes[name] = _codes(conn, name, running[name].topic) if name == "vehicle" else []
         _devices(conn)
@@ -92,13 +96,17 @@ def columns(kind: Kind, frame: gpd.GeoDataFrame) -> dict[str, list[Any]]:
     shapes = np.asarray(frame.geometry.array, dtype=object)
     if kind.geometry != "point":
         shapes = _multi(shapes)
-    out["geom"] = shapely.to_wkb(shapely.set_srid(shapes, 4326), hex=True, include_srid=True).tolist()
+    out["geom"] = shapely.to_wkb(
+        shapely.set_srid(shapes, 4326), hex=True, include_srid=True
+    ).tolist()
     return out
 
 
 def _plain(column: Any) -> list[Any]:
     # A value that is not equal to itself is pandas' word for nothing.
-    return [None if v is None or (isinstance(v, float) and v != v) else v for v in column.astype(object)]
+    return [
+        None if v is None or (isinstance(v, float) and v != v) else v for v in column.astype(object)
+    ]
 
 
 def _multi(shapes: Any) -> Any:
@@ -120,7 +128,8 @@ def _stands(conn: Connection) -> bool:
 
 def _codes(conn: Connection, kind: str, topic: str) -> list[str]:
     rows = conn.execute(
-        text(f"select code from {topic}.{kind} where source = :s order by source_key"), {"s": SOURCE}
+        text(f"select code from {topic}.{kind} where source = :s order by source_key"),
+        {"s": SOURCE},
     )
     return [r.code for r in rows]
 

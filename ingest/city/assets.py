@@ -25,7 +25,13 @@ SENSORS = {
     "pm": (["pm25", "pm10", "noise_db"], "µg/m³", 300, 75.0), "water_level": (["level_m"], "m", 600, 3.6),
     "wind": (["speed_ms", "direction_deg"], "m/s", 60, 17.2), "tree_tilt": (["tilt_deg"], "deg", 3600, 8.0),
 }  # fmt: skip
-VEHICLES = (("sweeper", 80, 6.0), ("sprinkler", 50, 12.0), ("waste", 90, 8.0), ("muck", 45, 31.0), ("patrol", 35, 1.0))
+VEHICLES = (
+    ("sweeper", 80, 6.0),
+    ("sprinkler", 50, 12.0),
+    ("waste", 90, 8.0),
+    ("muck", 45, 31.0),
+    ("patrol", 35, 1.0),
+)
 WATCH = ("street", "waste", "muck", "park", "landscape")
 
 
@@ -33,6 +39,17 @@ def kerbs(net: Network) -> np.ndarray:
     """Return half of the width of each edge's road, kerb to axis, in metres."""
     half = {"expressway": 16.0, "elevated": 13.0, "arterial": 13.0, "secondary": 9.5, "local": 6.0}
     return np.array([half[net.rows[i]["cls"]] for i in net.source])
+
+
+def walkable(net: Network) -> np.ndarray:
+    """Tell which edges have a kerb where something can stand: no fast roads, tunnels, bridges."""
+    rows = [net.rows[i] for i in net.source]
+    return np.array(
+        [
+            r["cls"] in ("arterial", "secondary", "local") and r["structure"] == "ground"
+            for r in rows
+        ]
+    )
 
 
 def along(net: Network, edges: np.ndarray, step: float, off: Floats) -> tuple[Floats, np.ndarray]:
@@ -56,11 +73,11 @@ def trees(net: Network, road_name: np.ndarray, seed: int, most: int) -> Rows:
     """Return street trees on both sides of the streets nearest to the focus."""
     gen = rng(seed, 50)
     cls = np.array([net.rows[i]["cls"] for i in net.source])
-    ground = np.isin(cls, ["arterial", "secondary", "local"])
+    ground = walkable(net)
     middle = shapely.get_coordinates(shapely.centroid(net.edges))
     km = field.focus_distance(middle) / 1000
     lined = ground & (gen.random(len(km)) < np.where(cls == "local", 0.35, 0.8))
-    order = np.argsort(np.where(lined, km * gen.uniform(0.5, 1.2, len(km)), np.inf), kind="stable")
+    order = np.argsort(np.where(lined, km * gen.uniform(0.15, 1.2, len(km)), np.inf), kind="stable")
     length = np.cumsum(shapely.length(net.edges)[order])
     chosen = np.sort(order[length * 2 / 13.0 < most])
     points, edge = along(net, chosen, 13.0, kerbs(net) - 1.5)
@@ -83,16 +100,21 @@ def trees(net: Network, road_name: np.ndarray, seed: int, most: int) -> Rows:
     return rows
 
 
-def _places(net: Network, n: int, gen: np.random.Generator, near_km: float) -> tuple[Floats, np.ndarray]:
+def _places(
+    net: Network, n: int, gen: np.random.Generator, near_km: float
+) -> tuple[Floats, np.ndarray]:
     """Return n places at the kerb, more of them near the focus but some in every town."""
-    cls = np.array([net.rows[i]["cls"] for i in net.source])
-    ground = np.flatnonzero(np.isin(cls, ["arterial", "secondary", "local"]))
+    ground = np.flatnonzero(walkable(net))
     km = field.focus_distance(shapely.get_coordinates(shapely.centroid(net.edges[ground]))) / 1000
     weight = np.sqrt(shapely.length(net.edges[ground])) * (np.exp(-km / near_km) + 0.03)
     edges = gen.choice(ground, n, p=weight / weight.sum())
     share = gen.uniform(0.15, 0.85, n)
-    p = shapely.get_coordinates(shapely.line_interpolate_point(net.edges[edges], share, normalized=True))
-    q = shapely.get_coordinates(shapely.line_interpolate_point(net.edges[edges], share + 0.02, normalized=True))
+    p = shapely.get_coordinates(
+        shapely.line_interpolate_point(net.edges[edges], share, normalized=True)
+    )
+    q = shapely.get_coordinates(
+        shapely.line_interpolate_point(net.edges[edges], share + 0.02, normalized=True)
+    )
     d = (q - p) / np.maximum(np.hypot(*(q - p).T), 1e-6)[:, None]
     side = gen.choice([-1.0, 1.0], n) * (kerbs(net)[edges] + 1.0)
     return p + np.stack([-d[:, 1], d[:, 0]], axis=-1) * side[:, None], edges
@@ -157,7 +179,14 @@ def cameras(net: Network, road_name: np.ndarray, land: Land, seed: int, n: int) 
 def sensors(hosts: dict[str, tuple[str, Floats]], net: Network, seed: int, n: int) -> Rows:
     """Return sensors: on bins, toilets, trees and water where a host is given, else at the kerb."""
     gen = rng(seed, 54)
-    share = {"bin_level": 0.4, "toilet_odour": 0.2, "pm": 0.14, "water_level": 0.1, "wind": 0.06, "tree_tilt": 0.1}
+    share = {
+        "bin_level": 0.4,
+        "toilet_odour": 0.2,
+        "pm": 0.14,
+        "water_level": 0.1,
+        "wind": 0.06,
+        "tree_tilt": 0.1,
+    }
     rows: Rows = []
     for kind, part in share.items():
         count = round(n * part)
@@ -165,7 +194,9 @@ def sensors(hosts: dict[str, tuple[str, Floats]], net: Network, seed: int, n: in
         if host is None:
             xy = _places(net, count, gen, 9.0)[0]
         else:
-            xy = host[1][gen.choice(len(host[1]), count, replace=len(host[1]) < count)] + gen.uniform(-1.5, 1.5, (count, 2))
+            xy = host[1][
+                gen.choice(len(host[1]), count, replace=len(host[1]) < count)
+            ] + gen.uniform(-1.5, 1.5, (count, 2))
         measures, unit, period, limit = SENSORS[kind]
         for i in range(count):
             rows.append({
@@ -220,7 +251,13 @@ def vehicles(crew_rows: Rows, net: Network, land: Land, seed: int) -> Rows:
     taken: set[str] = set()
     rows: Rows = []
     xy = _places(net, 400, gen, 9.0)[0]
-    titles = {"sweeper": "清扫车", "sprinkler": "洒水车", "waste": "清运车", "muck": "渣土车", "patrol": "巡查车"}
+    titles = {
+        "sweeper": "清扫车",
+        "sprinkler": "洒水车",
+        "waste": "清运车",
+        "muck": "渣土车",
+        "patrol": "巡查车",
+    }
     i = 0
     for kind, count, load in VEHICLES:
         for k in range(count):

@@ -127,7 +127,9 @@ def _heights(shape: Geoms, k: np.ndarray, score: Floats, gen: np.random.Generato
             4 + 6 * u * (1 + score), 9 + 26 * score * u + 34 * score * v**4, 3 + 7 * u, 1 + 3 * u,
         ],
     ).astype(int)  # fmt: skip
-    storey = np.where(np.isin(k, [KINDS.index(x) for x in ("office", "commercial", "public")]), 4.1, 3.0)
+    storey = np.where(
+        np.isin(k, [KINDS.index(x) for x in ("office", "commercial", "public")]), 4.1, 3.0
+    )
     storey = np.where(k == KINDS.index("industrial"), 5.5, storey)
     height = np.round(floors * storey + gen.uniform(0.5, 3.0, n), 1)
     year = np.select(
@@ -147,7 +149,9 @@ def with_landmarks(built: Buildings) -> Buildings:
     axis = np.tile([np.cos(turn), np.sin(turn)], (len(marks), 1))
     shape = split.rectangles(at, axis, half * 2, half * 2)
     # Cut corners read as a tower from above, where a square reads as a block.
-    shape = shapely.buffer(shapely.buffer(shape, -half * 0.5, join_style="mitre"), half * 0.5, quad_segs=3)
+    shape = shapely.buffer(
+        shapely.buffer(shape, -half * 0.5, join_style="mitre"), half * 0.5, quad_segs=3
+    )
     tree = shapely.STRtree(built.geoms)
     _, hit = tree.query(shapely.buffer(shape, 6), predicate="intersects")
     keep = np.ones(len(built.geoms), bool)

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ingest.city import assets, buildings, green, land, names, roads
 from ingest.city.land import Land
-from ingest.city.plane import Floats, Geoms, facts, rng, to_lonlat
+from ingest.city.plane import Floats, Geoms, facts, rng, subtract, to_lonlat
 from ingest.city.roads import Network
 
 SEED = 310000
@@ -74,11 +74,8 @@ def room(net: Network, park_area: Any, used: np.ndarray, ground: Land) -> Geoms:
     out = shapely.intersection(inner, wide[net.super_of])
     out[used] = shapely.Polygon()
     wet = [w["geom"] for w in ground.waters if w["type"] in ("canal", "creek", "lake")]
-    blocked = shapely.union(park_area, shapely.buffer(shapely.union_all(wet), 8))
-    parts = shapely.get_parts(blocked)
-    hit = np.unique(shapely.STRtree(out).query(parts, predicate="intersects")[1])
-    out[hit] = shapely.difference(out[hit], blocked)
-    return np.asarray(out)
+    banks = shapely.buffer(np.array(wet, dtype=object), 8)
+    return subtract(out, shapely.get_parts(np.append(banks, park_area)))
 
 
 def _without_paths(net: Network, park_area: Any) -> Network:
@@ -89,9 +86,9 @@ def _without_paths(net: Network, park_area: Any) -> Network:
     small = np.array([net.rows[i]["cls"] in ("local", "secondary") for i in net.source])
     short = shapely.length(net.edges) < 700
     keep = ~(shapely.contains_properly(inner, middle) & small & short)
-    kept = roads.main_part(net.edges[keep])
-    order = shapely.STRtree(net.edges).nearest(shapely.line_interpolate_point(kept, 0.5, normalized=True))
-    return Network(kept, net.source[order], net.rows, net.blocks, net.super_of, net.supers)
+    edges, source = net.edges[keep], net.source[keep]
+    whole = roads.main_part(edges)
+    return Network(edges[whole], source[whole], net.rows, net.blocks, net.super_of, net.supers)
 
 
 def _roads(net: Network, seed: int) -> tuple[Rows, np.ndarray]:
@@ -101,7 +98,9 @@ def _roads(net: Network, seed: int) -> tuple[Rows, np.ndarray]:
     index = index.reshape(-1)
     length = np.bincount(index, shapely.length(net.edges))
     bounds = shapely.bounds(net.edges)
-    wide = np.bincount(index, bounds[:, 2] - bounds[:, 0]) > np.bincount(index, bounds[:, 3] - bounds[:, 1])
+    wide = np.bincount(index, bounds[:, 2] - bounds[:, 0]) > np.bincount(
+        index, bounds[:, 3] - bounds[:, 1]
+    )
     given = np.array([net.rows[i]["name"] for i in used], dtype=object)
     made = np.array(names.roads(gen, wide, length > 2_500), dtype=object)
     name = np.where(given == "", made, given)
@@ -127,7 +126,9 @@ def _roads(net: Network, seed: int) -> tuple[Rows, np.ndarray]:
     return rows, name[index]
 
 
-def _oneway(net: Network, index: np.ndarray, length: Floats, gen: np.random.Generator) -> np.ndarray:
+def _oneway(
+    net: Network, index: np.ndarray, length: Floats, gen: np.random.Generator
+) -> np.ndarray:
     """Choose one-way streets, and undo those without which a place could not be left again."""
     cls = np.array([net.rows[i]["cls"] for i in np.unique(net.source)])
     oneway = (cls == "local") & (length < 900) & (gen.random(len(cls)) < 0.16)
@@ -157,7 +158,15 @@ def _areas(ground: Land, seed: int) -> tuple[Rows, Rows]:
     streets = land.streets(ground, seed)
     for row in streets:
         name = row["name"]
-        row["type"] = "street" if name.endswith("街道") else "town" if name.endswith("镇") else "township" if name.endswith("乡") else "zone"
+        row["type"] = (
+            "street"
+            if name.endswith("街道")
+            else "town"
+            if name.endswith("镇")
+            else "township"
+            if name.endswith("乡")
+            else "zone"
+        )
         row["area_km2"] = round(row["geom"].area / 1e6, 2)
         row["approximate"] = True
     return districts, streets
@@ -183,9 +192,22 @@ def _forest(rows: Rows, seed: int) -> Rows:
 
 def _buildings(built: buildings.Buildings) -> Rows:
     return [
-        {"geom": g, "height_m": float(h), "floors": int(f), "use": str(u), "built_year": int(y), "name": str(n)}
+        {
+            "geom": g,
+            "height_m": float(h),
+            "floors": int(f),
+            "use": str(u),
+            "built_year": int(y),
+            "name": str(n),
+        }
         for g, h, f, u, y, n in zip(
-            built.geoms, built.height_m, built.floors, built.use, built.year, built.name, strict=True
+            built.geoms,
+            built.height_m,
+            built.floors,
+            built.use,
+            built.year,
+            built.name,
+            strict=True,
         )
     ]
 

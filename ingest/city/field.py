@@ -91,7 +91,8 @@ def make(land: Land, seed: int) -> Field:
 def _free(land: Land, mx: Floats, my: Floats) -> np.ndarray:
     """Return where an avenue may run: on land, and not along the bed of the river."""
     ground = shapely.difference(
-        shapely.simplify(shapely.buffer(land.city, -150), 60), shapely.buffer(land.rivers["黄浦江"], 60)
+        shapely.simplify(shapely.buffer(land.city, -150), 60),
+        shapely.buffer(land.rivers["黄浦江"], 60),
     )
     shapely.prepare(ground)
     return np.asarray(shapely.contains_xy(ground, mx, my))
@@ -126,7 +127,12 @@ def _families(made: Field, line: Floats) -> list[tuple[Floats, int]]:
     mid, d = (line[1:] + line[:-1]) / 2, np.diff(line, axis=0)
     turn = np.arctan2(d[:, 1], d[:, 0])
     inside = [made.free.shape[0] * MASK + made.y0, made.free.shape[1] * MASK + made.x0]
-    ok = (mid[:, 1] > made.y0) & (mid[:, 1] < inside[0]) & (mid[:, 0] > made.x0) & (mid[:, 0] < inside[1])
+    ok = (
+        (mid[:, 1] > made.y0)
+        & (mid[:, 1] < inside[0])
+        & (mid[:, 0] > made.x0)
+        & (mid[:, 0] < inside[1])
+    )
     theta = np.array([made.at(x, y) if k else 0.0 for (x, y), k in zip(mid, ok, strict=True)])
     along = np.abs(np.cos(turn - theta)) > 0.75
     across = np.abs(np.sin(turn - theta)) > 0.75
@@ -155,7 +161,9 @@ def _walk(
         theta = made.at(x, y)
         # The nearest of the four directions of the cross to where the line is heading.
         theta += round((heading - theta) / (pi / 2)) * (pi / 2)
-        heading = atan2(0.5 * sin(heading) + 0.5 * sin(theta), 0.5 * cos(heading) + 0.5 * cos(theta))
+        heading = atan2(
+            0.5 * sin(heading) + 0.5 * sin(theta), 0.5 * cos(heading) + 0.5 * cos(theta)
+        )
         x, y = x + h * cos(heading), y + h * sin(heading)
         i, j = int((y - made.y0) / MASK), int((x - made.x0) / MASK)
         if not free[i, j]:

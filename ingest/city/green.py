@@ -11,7 +11,7 @@ import shapely
 
 from ingest.city import field, names, split
 from ingest.city.land import CENTRE, Land
-from ingest.city.plane import DEMO, Floats, Geoms, blob, plane, polygons_of, rng
+from ingest.city.plane import DEMO, Floats, Geoms, blob, plane, polygons_of, rng, subtract
 from ingest.city.roads import BANK, CREEK_BANK, NEAR_BANK, Network
 
 PARKS = 973
@@ -80,7 +80,9 @@ def _park(name: str, en: str, geom: Any, gen: np.random.Generator, *, real: bool
         else "comprehensive" if ha > 8 else "community" if ha > 1 else "pocket"
     )  # fmt: skip
     all_day = bool(kind in ("pocket", "community") and gen.random() < 0.7)
-    grade = "5" if real and ha > 40 else str(gen.choice(["4", "3", "2", "0"], p=[0.2, 0.35, 0.2, 0.25]))
+    grade = (
+        "5" if real and ha > 40 else str(gen.choice(["4", "3", "2", "0"], p=[0.2, 0.35, 0.2, 0.25]))
+    )
     return {
         "name": name, "name_en": en, "type": kind, "grade": grade, "all_day": all_day,
         "open_hours": "00:00-24:00" if all_day else "05:00-21:00",
@@ -140,16 +142,24 @@ def green_spaces(land: Land, net: Network, park_area: Any, seed: int) -> Rows:
     avenue = np.flatnonzero((cls == "arterial") & (km < 16) & (length > 90))
     for i in gen.permutation(avenue)[:900]:
         side = 1 if gen.random() < 0.5 else -1
-        rows.append({"type": "roadside", "geom": _strip(net.edges[i], side * 15, side * gen.uniform(24, 38))})
+        rows.append(
+            {
+                "type": "roadside",
+                "geom": _strip(net.edges[i], side * 15, side * gen.uniform(24, 38)),
+            }
+        )
     fast = np.flatnonzero((cls == "expressway") & (length > 250))
     for i in gen.permutation(fast)[:420]:
         side = 1 if gen.random() < 0.5 else -1
-        rows.append({"type": "shelter", "geom": _strip(net.edges[i], side * 32, side * gen.uniform(80, 160))})
+        rows.append(
+            {
+                "type": "shelter",
+                "geom": _strip(net.edges[i], side * 32, side * gen.uniform(80, 160)),
+            }
+        )
     wet = shapely.union_all([land.rivers["黄浦江"], land.rivers["苏州河"], land.sea])
-    geoms = shapely.difference(np.array([r["geom"] for r in rows], dtype=object), wet)
-    tree = shapely.STRtree(geoms)
-    crossing = np.unique(tree.query(park_area, predicate="intersects"))
-    geoms[crossing] = shapely.difference(geoms[crossing], park_area)
+    taken = shapely.get_parts(np.array([wet, park_area], dtype=object))
+    geoms = subtract(np.array([r["geom"] for r in rows], dtype=object), taken)
     out = []
     for row, geom in zip(rows, geoms, strict=True):
         if shapely.area(geom) > 300:
@@ -213,10 +223,15 @@ def forest(land: Land, net: Network, seed: int) -> Rows:
     for i in fast:
         for side in (1, -1):
             if gen.random() < 0.3:
-                rows.append({"category": "corridor", "geom": _strip(net.edges[i], side * 36, side * gen.uniform(75, 120))})
+                rows.append(
+                    {
+                        "category": "corridor",
+                        "geom": _strip(net.edges[i], side * 36, side * gen.uniform(75, 120)),
+                    }
+                )
     rows += [{"category": c, "geom": g} for c, g in _woods(land, net, gen)]
     wet = shapely.union_all([land.rivers["黄浦江"], land.sea, land.lakes()])
-    geoms = shapely.difference(np.array([r["geom"] for r in rows], dtype=object), wet)
+    geoms = subtract(np.array([r["geom"] for r in rows], dtype=object), shapely.get_parts(wet))
     return [r | {"geom": g} for r, g in zip(rows, geoms, strict=True) if shapely.area(g) > 1_500]
 
 
@@ -233,7 +248,9 @@ def _shore(land: Land) -> list[Any]:
         for k in range(n):
             piece = substring(line, (k + 0.03) / n * line.length, (k + 0.97) / n * line.length)
             belt = shapely.buffer(piece, 190, cap_style="flat")
-            inside = shapely.intersection(shapely.difference(belt, shapely.buffer(piece, 45)), land.city)
+            inside = shapely.intersection(
+                shapely.difference(belt, shapely.buffer(piece, 45)), land.city
+            )
             out += list(polygons_of([inside], 10_000)[0])
     return out
 
@@ -251,10 +268,16 @@ def _woods(land: Land, net: Network, gen: np.random.Generator) -> list[tuple[str
             continue
         for _ in range(int(min(2, 1 + area[i] / 8e6))):
             x, y = gen.uniform(x0, x1), gen.uniform(y0, y1)
-            shape = shapely.intersection(blob(x, y, gen.uniform(140, 480), 0.25, gen, 30), shapely.buffer(net.supers[i], -40))
+            shape = shapely.intersection(
+                blob(x, y, gen.uniform(140, 480), 0.25, gen, 30), shapely.buffer(net.supers[i], -40)
+            )
             shapes.append(shape)
             kinds.append(str(gen.choice(["public", "commercial", "water"], p=[0.6, 0.25, 0.15])))
     pieces, index = polygons_of(shapes, 8_000)
-    cut = split.divide(pieces, np.full(len(pieces), 330.0), np.full(len(pieces), 270.0), gen, min_area=2_500)
+    cut = split.divide(
+        pieces, np.full(len(pieces), 330.0), np.full(len(pieces), 270.0), gen, min_area=2_500
+    )
     inner: Geoms = shapely.buffer(cut.geoms, -4, join_style="mitre")
-    return [(kinds[index[o]], g) for g, o in zip(inner, cut.origin, strict=True) if gen.random() < 0.92]
+    return [
+        (kinds[index[o]], g) for g, o in zip(inner, cut.origin, strict=True) if gen.random() < 0.92
+    ]

@@ -65,13 +65,17 @@ def make(seed: int) -> Land:
 def _districts(river: Floats, seed: int) -> tuple[list[str], Geoms]:
     said = facts("districts.json")["districts"]
     codes = [d["code"] for d in said]
-    rings = [(d["code"], [tuple(map(float, p)) for p in ring]) for d in said for ring in d["outline"]]
+    rings = [
+        (d["code"], [tuple(map(float, p)) for p in ring]) for d in said for ring in d["outline"]
+    ]
     owners: dict[frozenset[Node], set[str]] = {}
     for code, ring in rings:
         for a, b in zip(ring, ring[1:], strict=False):
             owners.setdefault(frozenset((a, b)), set()).add(code)
     line = shapely.linestrings(river)
-    arcs = shapely.get_parts(shapely.line_merge(shapely.union_all([shapely.linestrings(r) for _, r in rings])))
+    arcs = shapely.get_parts(
+        shapely.line_merge(shapely.union_all([shapely.linestrings(r) for _, r in rings]))
+    )
     gen = rng(seed, 1)
     moved: dict[Node, Node] = {}
     plain = []
@@ -142,7 +146,8 @@ def _waters(
     for canal in said["canals"]:
         curve = smooth(plane(canal["line"]), 150)
         curve = curve + 60 * np.stack(
-            [wave(curve[:, 0], curve[:, 1], gen, 2500), wave(curve[:, 0], curve[:, 1], gen, 2500)], axis=-1
+            [wave(curve[:, 0], curve[:, 1], gen, 2500), wave(curve[:, 0], curve[:, 1], gen, 2500)],
+            axis=-1,
         )
         made = shapely.difference(ribbon(curve, canal["width_m"]), taken)
         kind = "canal" if canal["width_m"][0] >= 40 else "creek"
@@ -188,7 +193,11 @@ def _seed(row: dict[str, str], shape: Any, gen: np.random.Generator) -> Floats:
 def _cut(part: Any, seeds: Floats, cells: list[list[Any]]) -> None:
     inside = np.flatnonzero(shapely.contains_xy(part, seeds[:, 0], seeds[:, 1]))
     if len(inside) < 2:
-        near = inside if len(inside) else [int(np.argmin(shapely.distance(part, shapely.points(seeds))))]
+        near = (
+            inside
+            if len(inside)
+            else [int(np.argmin(shapely.distance(part, shapely.points(seeds))))]
+        )
         cells[int(near[0])].append(part)
         return
     faces = shapely.get_parts(

@@ -16,13 +16,42 @@ _PLACES = (
     "浦建 浦三 上南 成山 昌里 历城 德州 齐河 洪山 耀华 云台 西营 长清 邹平 高青 凌兆 三林 杨思 御桥 康桥 秀沿 "
     "田林 钦州 柳州 桂平 虹梅 虹漕 龙漕 百色 罗城 老沪闵 梅陇 朱梅 莘朱 七莘 疏影 都市 顾戴 漕宝 宜山 吴中 合川"
 ).split()
-_LETTERS_A = "春申华锦秀明宏嘉安永和泰文景瑞金银康宁盛丰江海长新东南西北平福兴祥云月星晨翠碧青松竹梅桂兰荷柳"
-_LETTERS_B = "申浦江海泰安宁平川溪泉塘浜泾港桥岛湾岭山阳明辉耀达通顺利祥和乐康健秀丽荣昌盛茂林园田野泽润"
+_LETTERS_A = (
+    "春申华锦秀明宏嘉安永和泰文景瑞金银康宁盛丰江海长新东南西北平福兴祥云月星晨翠碧青松竹梅桂兰荷柳"
+)
+_LETTERS_B = (
+    "申浦江海泰安宁平川溪泉塘浜泾港桥岛湾岭山阳明辉耀达通顺利祥和乐康健秀丽荣昌盛茂林园田野泽润"
+)
 _COMPASS = {0: ("东", "中", "西"), 1: ("北", "中", "南")}
-AMENITIES = ["健身步道", "儿童乐园", "自动体外除颤器", "无障碍通道", "直饮水", "母婴室", "篮球场", "花境", "休憩廊架", "公共厕所", "驿站"]
+AMENITIES = [
+    "健身步道",
+    "儿童乐园",
+    "自动体外除颤器",
+    "无障碍通道",
+    "直饮水",
+    "母婴室",
+    "篮球场",
+    "花境",
+    "休憩廊架",
+    "公共厕所",
+    "驿站",
+]
 _PARK_A = "锦绣 樱花 梅馨 翠湖 望江 春晖 秋韵 晨曦 清溪 听涛 闻莺 金秋 玉兰 紫薇 银杏 香樟 桂香 荷塘 竹韵 松涛 芳草 绿缘 和谐 文化 星光 彩虹 阳光 同心 安亭 云锦 丹桂 海棠 月季 水杉 蔷薇 雪松 凌霄 木槿 鸢尾 芦荻 栀子 朝晖 流芳 映山".split()
 _PARK_B = "里 苑 湾 桥 泾 浜 河 岛 园 谷 洲 溪 塘 湖 堤 坊 径 林".split()
-CONTRACTORS = ["城容环境", "浦江绿化", "申绿园艺", "东浦环卫", "沪西市政养护", "海湾林业", "长风环境服务", "嘉禾园林", "虹梅环卫", "静美城市服务", "青谷生态", "崇绿林业"]
+CONTRACTORS = [
+    "城容环境",
+    "浦江绿化",
+    "申绿园艺",
+    "东浦环卫",
+    "沪西市政养护",
+    "海湾林业",
+    "长风环境服务",
+    "嘉禾园林",
+    "虹梅环卫",
+    "静美城市服务",
+    "青谷生态",
+    "崇绿林业",
+]
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗"
 GIVEN = "伟 强 磊 军 洋 勇 杰 涛 明 超 敏 静 丽 芳 娟 霞 建国 志强 海燕 晓东 文斌 秀英 国华 卫东 佳 倩 鹏 斌".split()
 SPECIES = (
@@ -30,7 +59,20 @@ SPECIES = (
     ("榉树", "Zelkova schneideriana", 0.08), ("栾树", "Koelreuteria bipinnata", 0.08), ("女贞", "Ligustrum lucidum", 0.06),
     ("广玉兰", "Magnolia grandiflora", 0.04), ("无患子", "Sapindus saponaria", 0.03),
 )  # fmt: skip
-FOREST_SPECIES = ["水杉", "香樟", "池杉", "杨树", "女贞", "落羽杉", "柳杉", "栾树", "银杏", "柑橘", "桃", "毛竹"]
+FOREST_SPECIES = [
+    "水杉",
+    "香樟",
+    "池杉",
+    "杨树",
+    "女贞",
+    "落羽杉",
+    "柳杉",
+    "栾树",
+    "银杏",
+    "柑橘",
+    "桃",
+    "毛竹",
+]
 
 
 def roads(gen: np.random.Generator, eastward: np.ndarray, long: np.ndarray) -> list[str]:
@@ -41,7 +83,10 @@ def roads(gen: np.random.Generator, eastward: np.ndarray, long: np.ndarray) -> l
     used = 0
     for east, is_long in zip(eastward, long, strict=True):
         if is_long and used < 3 * len(_PLACES):
-            place, part = _PLACES[order[used % len(_PLACES)]], _COMPASS[0 if east else 1][used // len(_PLACES)]
+            place, part = (
+                _PLACES[order[used % len(_PLACES)]],
+                _COMPASS[0 if east else 1][used // len(_PLACES)],
+            )
             name = f"{place}{part if used >= len(_PLACES) or is_long else ''}路"
             used += 1
         else:
@@ -64,7 +109,11 @@ def park(gen: np.random.Generator, taken: set[str], area_m2: float) -> str:
     """Return a park's name that is not taken yet."""
     ending = "公园" if area_m2 > 9_000 else "口袋公园" if area_m2 < 5_000 else "绿苑公园"
     while True:
-        name = _PARK_A[int(gen.integers(len(_PARK_A)))] + _PARK_B[int(gen.integers(len(_PARK_B)))] + ending
+        name = (
+            _PARK_A[int(gen.integers(len(_PARK_A)))]
+            + _PARK_B[int(gen.integers(len(_PARK_B)))]
+            + ending
+        )
         if gen.random() < 0.4:
             name = _two(gen) + name[2:]
         if name not in taken:

@@ -108,3 +108,17 @@ def polygons_of(geoms: Any, min_area: float = 0.0) -> tuple[Geoms, NDArray[np.in
     inner, again = shapely.get_parts(parts, return_index=True)
     keep = (shapely.get_type_id(inner) == 3) & (shapely.area(inner) > min_area)
     return inner[keep], index[again][keep]
+
+
+def subtract(geoms: Geoms, blockers: Geoms) -> Geoms:
+    """Return geometries without what blocks them; each is cut only by what it really meets."""
+    out = np.array(geoms, dtype=object)
+    cutter, target = shapely.STRtree(out).query(blockers, predicate="intersects")
+    order = np.lexsort((cutter, target))
+    cutter, target = cutter[order], target[order]
+    while len(target):
+        # One cutter for each target a round: the arrays stay aligned.
+        first = np.concatenate([[True], target[1:] != target[:-1]])
+        out[target[first]] = shapely.difference(out[target[first]], blockers[cutter[first]])
+        cutter, target = cutter[~first], target[~first]
+    return out

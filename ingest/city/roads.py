@@ -23,7 +23,12 @@ LANES = {"expressway": 6, "elevated": 4, "arterial": 6, "secondary": 4, "local":
 FREE = frozenset({"expressway", "elevated"})
 NEAR_BANK = (31.112, 31.385)
 # Which centres, how near (m), how large the blocks become (m).
-_TOWN_CUTS = (("seats", 500.0, 1_000.0), ("towns", 1_300.0, 480.0), ("towns", 500.0, 260.0), ("seats", 200.0, 400.0))
+_TOWN_CUTS = (
+    ("seats", 500.0, 1_000.0),
+    ("towns", 1_300.0, 480.0),
+    ("towns", 500.0, 260.0),
+    ("seats", 200.0, 400.0),
+)
 
 
 @dataclass
@@ -66,12 +71,11 @@ def make(land: Land, seed: int) -> Network:
         cls = "secondary" if big and chord.length > 250 else "local"
         lines.add(chord, name="", cls=cls, structure="ground")
     fine = _node(np.concatenate([edges, cut.cuts]))
-    fine = main_part(_prune(fine, 120.0))
+    fine = _prune(fine, 120.0)
+    fine = fine[main_part(fine)]
     tree = shapely.STRtree(lines.geoms)
     middle = shapely.line_interpolate_point(fine, 0.5, normalized=True)
-    return Network(
-        fine, tree.nearest(middle), lines.rows, cut.geoms, cut.origin, supers
-    )
+    return Network(fine, tree.nearest(middle), lines.rows, cut.geoms, cut.origin, supers)
 
 
 def boxes_area(geoms: Geoms) -> Floats:
@@ -164,19 +168,23 @@ def _prune(edges: Geoms, longest: float) -> Geoms:
     return edges
 
 
-def main_part(edges: Geoms) -> Geoms:
-    """Keep what hangs together: a truck can reach every edge from every other."""
+def main_part(edges: Geoms) -> np.ndarray:
+    """Tell which edges hang together: a truck can reach every one of them from every other."""
     u, v, n = ends(edges)
     graph = coo_matrix((np.ones(len(u)), (u, v)), shape=(n, n))
     _, label = connected_components(graph, directed=False)
     largest = np.argmax(np.bincount(label))
-    return edges[label[u] == largest]
+    return np.asarray(label[u] == largest)
 
 
 def _faces(edges: Geoms, land: Land) -> Geoms:
     faces = shapely.get_parts(shapely.polygonize(edges))
     wet = shapely.union_all(
-        [shapely.buffer(land.rivers["黄浦江"], BANK - 5), shapely.buffer(land.rivers["苏州河"], CREEK_BANK - 4), land.sea]
+        [
+            shapely.buffer(land.rivers["黄浦江"], BANK - 5),
+            shapely.buffer(land.rivers["苏州河"], CREEK_BANK - 4),
+            land.sea,
+        ]
     )
     shapely.prepare(wet)
     dry = ~shapely.contains_properly(wet, shapely.point_on_surface(faces))
@@ -208,7 +216,9 @@ def _towns(cut: split.Pieces, land: Land, gen: np.random.Generator) -> split.Pie
     seats = plane(np.array(town_seats()))
     for which, reach, size in _TOWN_CUTS:
         tree = shapely.STRtree(shapely.points(seats if which == "seats" else towns))
-        hit, _ = tree.query_nearest(cut.geoms, max_distance=reach, return_distance=False, all_matches=False)
+        hit, _ = tree.query_nearest(
+            cut.geoms, max_distance=reach, return_distance=False, all_matches=False
+        )
         near = np.zeros(len(cut.geoms), bool)
         near[hit] = True
         wanted = np.where(near, size, np.inf) * gen.uniform(0.9, 1.2, len(near))

@@ -32,9 +32,7 @@ def boxes(geoms: Geoms) -> Box:
     first = np.abs(ua[:, 0]) >= np.abs(ub[:, 0])
     axis = np.where(first[:, None], ua, ub)
     axis = np.where(axis[:, :1] < 0, -axis, axis)
-    return Box(
-        corners[:, :4].mean(axis=1), axis, np.where(first, la, lb), np.where(first, lb, la)
-    )
+    return Box(corners[:, :4].mean(axis=1), axis, np.where(first, la, lb), np.where(first, lb, la))
 
 
 def rectangles(centre: Floats, axis: Floats, along: Floats, across: Floats) -> Geoms:
@@ -124,10 +122,14 @@ def _halves(
     far_d, far_e = d * _FAR, e * _FAR
     line = shapely.linestrings(np.stack([middle - far_e, middle + far_e], axis=1))
     one = shapely.polygons(
-        np.stack([middle - far_e, middle + far_e, middle + far_e + far_d, middle - far_e + far_d], axis=1)
+        np.stack(
+            [middle - far_e, middle + far_e, middle + far_e + far_d, middle - far_e + far_d], axis=1
+        )
     )
     two = shapely.polygons(
-        np.stack([middle - far_e, middle + far_e, middle + far_e - far_d, middle - far_e - far_d], axis=1)
+        np.stack(
+            [middle - far_e, middle + far_e, middle + far_e - far_d, middle - far_e - far_d], axis=1
+        )
     )
     return (
         np.asarray(shapely.intersection(work, one)),
