@@ -150,8 +150,9 @@ def _devices(conn: Connection) -> None:
         )
     conn.execute(
         text(
-            "insert into twin.device (product, device, num) select 'sensor-' || replace(type, '_', '-'), "
-            "code, num from appearance.sensor where source = :s on conflict do nothing"
+            "insert into twin.device (product, device, num) "
+            "select 'sensor-' || replace(type, '_', '-'), code, num "
+            "from appearance.sensor where source = :s on conflict do nothing"
         ),
         {"s": SOURCE},
     )

@@ -15,16 +15,32 @@ from ingest.city.roads import Network
 Rows = list[dict[str, Any]]
 # Crews and vehicles by district, roughly by people and area.
 CREWS = {
-    "310101": 8, "310104": 10, "310105": 8, "310106": 9, "310107": 8, "310109": 7, "310110": 8,
-    "310112": 9, "310113": 8, "310114": 7, "310115": 14, "310116": 4, "310117": 6, "310118": 5,
-    "310120": 5, "310151": 4,
-}  # fmt: skip
+    "310101": 8,
+    "310104": 10,
+    "310105": 8,
+    "310106": 9,
+    "310107": 8,
+    "310109": 7,
+    "310110": 8,
+    "310112": 9,
+    "310113": 8,
+    "310114": 7,
+    "310115": 14,
+    "310116": 4,
+    "310117": 6,
+    "310118": 5,
+    "310120": 5,
+    "310151": 4,
+}
 SKILLS = (["环卫"], ["绿化"], ["市容"], ["环卫", "市容"], ["绿化", "林业"], ["景观", "市容"])
 SENSORS = {
-    "bin_level": (["level_pct"], "%", 1800, 85.0), "toilet_odour": (["nh3_ppm", "h2s_ppm"], "ppm", 600, 1.5),
-    "pm": (["pm25", "pm10", "noise_db"], "µg/m³", 300, 75.0), "water_level": (["level_m"], "m", 600, 3.6),
-    "wind": (["speed_ms", "direction_deg"], "m/s", 60, 17.2), "tree_tilt": (["tilt_deg"], "deg", 3600, 8.0),
-}  # fmt: skip
+    "bin_level": (["level_pct"], "%", 1800, 85.0),
+    "toilet_odour": (["nh3_ppm", "h2s_ppm"], "ppm", 600, 1.5),
+    "pm": (["pm25", "pm10", "noise_db"], "µg/m³", 300, 75.0),
+    "water_level": (["level_m"], "m", 600, 3.6),
+    "wind": (["speed_ms", "direction_deg"], "m/s", 60, 17.2),
+    "tree_tilt": (["tilt_deg"], "deg", 3600, 8.0),
+}
 VEHICLES = (
     ("sweeper", 80, 6.0),
     ("sprinkler", 50, 12.0),
@@ -91,12 +107,20 @@ def trees(net: Network, road_name: np.ndarray, seed: int, most: int) -> Rows:
     rows: Rows = []
     for i in range(n):
         zh, latin, _ = names.SPECIES[species[edge[i]]]
-        rows.append({
-            "species": zh, "latin": latin, "dbh_cm": float(dbh[i]), "health": str(health[i]),
-            "height_m": round(float(3 + dbh[i] ** 0.62), 1), "crown_m": round(float(1.5 + dbh[i] ** 0.5), 1),
-            "road_name": str(road_name[edge[i]]), "planted_year": int(2026 - age[i]),
-            "pit": ("grate", "planted", "open")[int(i) % 3], "xy": points[i],
-        })  # fmt: skip
+        rows.append(
+            {
+                "species": zh,
+                "latin": latin,
+                "dbh_cm": float(dbh[i]),
+                "health": str(health[i]),
+                "height_m": round(float(3 + dbh[i] ** 0.62), 1),
+                "crown_m": round(float(1.5 + dbh[i] ** 0.5), 1),
+                "road_name": str(road_name[edge[i]]),
+                "planted_year": int(2026 - age[i]),
+                "pit": ("grate", "planted", "open")[int(i) % 3],
+                "xy": points[i],
+            }
+        )
     return rows
 
 
@@ -129,14 +153,22 @@ def toilets(net: Network, road_name: np.ndarray, seed: int, n: int) -> Rows:
         grade = str(gen.choice(["1", "2", "3"], p=[0.3, 0.5, 0.2]))
         all_day = bool(gen.random() < 0.45)
         seats = int(gen.integers(3, 12))
-        rows.append({
-            "name": f"{road_name[edge[i]]}{int(gen.integers(2, 1900))}号公厕", "address": f"{road_name[edge[i]]}近路口",
-            "grade": grade, "built_as": str(gen.choice(["fixed", "attached", "mobile"], p=[0.6, 0.33, 0.07])),
-            "seats_f": seats + int(gen.integers(0, 5)), "seats_m": seats, "accessible": bool(gen.random() < 0.85),
-            "family_room": bool(gen.random() < 0.5), "all_day": all_day,
-            "open_hours": "00:00-24:00" if all_day else "05:30-22:00",
-            "manager": str(gen.choice(names.CONTRACTORS)), "xy": xy[i],
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": f"{road_name[edge[i]]}{int(gen.integers(2, 1900))}号公厕",
+                "address": f"{road_name[edge[i]]}近路口",
+                "grade": grade,
+                "built_as": str(gen.choice(["fixed", "attached", "mobile"], p=[0.6, 0.33, 0.07])),
+                "seats_f": seats + int(gen.integers(0, 5)),
+                "seats_m": seats,
+                "accessible": bool(gen.random() < 0.85),
+                "family_room": bool(gen.random() < 0.5),
+                "all_day": all_day,
+                "open_hours": "00:00-24:00" if all_day else "05:30-22:00",
+                "manager": str(gen.choice(names.CONTRACTORS)),
+                "xy": xy[i],
+            }
+        )
     return rows
 
 
@@ -147,14 +179,21 @@ def bins(net: Network, road_name: np.ndarray, seed: int, n: int) -> Rows:
     kind = gen.choice(["dual", "single", "smart"], n, p=[0.72, 0.2, 0.08])
     return [
         {
-            "type": str(kind[i]), "volume_l": 240.0 if kind[i] == "smart" else 120.0,
-            "material": str(gen.choice(["steel", "hdpe"])), "road_name": str(road_name[edge[i]]),
+            "type": str(kind[i]),
+            "volume_l": 240.0 if kind[i] == "smart" else 120.0,
+            "material": str(gen.choice(["steel", "hdpe"])),
+            "road_name": str(road_name[edge[i]]),
             "emptied_per_day": int(gen.integers(2, 7)),
-            "installed_on": f"{int(gen.integers(2015, 2026))}-{int(gen.integers(1, 13)):02d}-15",
-            "contractor": str(gen.choice(names.CONTRACTORS)), "xy": xy[i],
+            "installed_on": _day(gen, 2015),
+            "contractor": str(gen.choice(names.CONTRACTORS)),
+            "xy": xy[i],
         }
         for i in range(n)
-    ]  # fmt: skip
+    ]
+
+
+def _day(gen: np.random.Generator, since: int) -> str:
+    return f"{int(gen.integers(since, 2026))}-{int(gen.integers(1, 13)):02d}-10"
 
 
 def cameras(net: Network, road_name: np.ndarray, land: Land, seed: int, n: int) -> Rows:
@@ -167,12 +206,20 @@ def cameras(net: Network, road_name: np.ndarray, land: Land, seed: int, n: int) 
         code = land.codes[district[i]] if district[i] >= 0 else "310000"
         watches = str(gen.choice(WATCH, p=[0.5, 0.22, 0.12, 0.08, 0.08]))
         kind = str(gen.choice(["dome", "bullet", "high"], p=[0.55, 0.37, 0.08]))
-        rows.append({
-            "name": f"{road_name[edge[i]]}{'高点' if kind == 'high' else ''}监控", "type": kind, "watches": watches,
-            "gb_code": f"{code}00001320{i + 1:06d}", "heading_deg": round(float(gen.uniform(0, 360)), 0),
-            "height_m": 60.0 if kind == "high" else round(float(gen.uniform(4, 9)), 1),
-            "fov_deg": 60.0, "range_m": 2500.0 if kind == "high" else 120.0, "owner": "市绿化市容监控中心", "xy": xy[i],
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": f"{road_name[edge[i]]}{'高点' if kind == 'high' else ''}监控",
+                "type": kind,
+                "watches": watches,
+                "gb_code": f"{code}00001320{i + 1:06d}",
+                "heading_deg": round(float(gen.uniform(0, 360)), 0),
+                "height_m": 60.0 if kind == "high" else round(float(gen.uniform(4, 9)), 1),
+                "fov_deg": 60.0,
+                "range_m": 2500.0 if kind == "high" else 120.0,
+                "owner": "市绿化市容监控中心",
+                "xy": xy[i],
+            }
+        )
     return rows
 
 
@@ -199,18 +246,30 @@ def sensors(hosts: dict[str, tuple[str, Floats]], net: Network, seed: int, n: in
             ] + gen.uniform(-1.5, 1.5, (count, 2))
         measures, unit, period, limit = SENSORS[kind]
         for i in range(count):
-            rows.append({
-                "type": kind, "measures": measures, "unit": unit, "period_s": period, "threshold": limit,
-                "name": f"{_TITLES[kind]}{i + 1:03d}", "maker": str(gen.choice(["申测物联", "浦芯传感", "华测智联"])),
-                "installed_on": f"{int(gen.integers(2021, 2026))}-{int(gen.integers(1, 13)):02d}-10", "xy": xy[i],
-            })  # fmt: skip
+            rows.append(
+                {
+                    "type": kind,
+                    "measures": measures,
+                    "unit": unit,
+                    "period_s": period,
+                    "threshold": limit,
+                    "name": f"{_TITLES[kind]}{i + 1:03d}",
+                    "maker": str(gen.choice(["申测物联", "浦芯传感", "华测智联"])),
+                    "installed_on": _day(gen, 2021),
+                    "xy": xy[i],
+                }
+            )
     return rows
 
 
 _TITLES = {
-    "bin_level": "满溢传感器", "toilet_odour": "异味传感器", "pm": "扬尘监测仪", "water_level": "水位计",
-    "wind": "风速仪", "tree_tilt": "倾斜传感器",
-}  # fmt: skip
+    "bin_level": "满溢传感器",
+    "toilet_odour": "异味传感器",
+    "pm": "扬尘监测仪",
+    "water_level": "水位计",
+    "wind": "风速仪",
+    "tree_tilt": "倾斜传感器",
+}
 
 
 def crews(net: Network, land: Land, district_names: dict[str, str], seed: int) -> Rows:
@@ -224,12 +283,19 @@ def crews(net: Network, land: Land, district_names: dict[str, str], seed: int) -
         chosen = _spread(xy[here], count, gen)
         for k in range(count):
             skills = list(SKILLS[k % len(SKILLS)])
-            rows.append({
-                "name": f"{district_names[code][:-1].replace('新', '')}{skills[0]}{k + 1}班", "skills": skills,
-                "shift": ("day", "day", "all", "night")[k % 4] if k else "all", "members": int(gen.integers(3, 9)),
-                "capacity": int(gen.integers(2, 5)), "contractor": str(gen.choice(names.CONTRACTORS)),
-                "leader": names.person(gen), "xy": xy[here[chosen[k]]], "district_code": code,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "name": f"{district_names[code][:-1].replace('新', '')}{skills[0]}{k + 1}班",
+                    "skills": skills,
+                    "shift": ("day", "day", "all", "night")[k % 4] if k else "all",
+                    "members": int(gen.integers(3, 9)),
+                    "capacity": int(gen.integers(2, 5)),
+                    "contractor": str(gen.choice(names.CONTRACTORS)),
+                    "leader": names.person(gen),
+                    "xy": xy[here[chosen[k]]],
+                    "district_code": code,
+                }
+            )
     return rows
 
 
@@ -264,11 +330,19 @@ def vehicles(crew_rows: Rows, net: Network, land: Land, seed: int) -> Rows:
             energy = str(gen.choice(["diesel", "electric", "hybrid"], p=[0.4, 0.5, 0.1]))
             made = names.plate(gen, taken, energy == "electric")
             contractor = str(gen.choice(names.CONTRACTORS))
-            rows.append({
-                "type": kind, "plate": made, "name": f"{titles[kind]} {made}", "fleet": f"{contractor}{k % 4 + 1}队",
-                "contractor": contractor, "load_t": load, "energy": energy,
-                "permit_until": f"2027-{int(gen.integers(1, 13)):02d}-28", "xy": xy[i],
-            })  # fmt: skip
+            rows.append(
+                {
+                    "type": kind,
+                    "plate": made,
+                    "name": f"{titles[kind]} {made}",
+                    "fleet": f"{contractor}{k % 4 + 1}队",
+                    "contractor": contractor,
+                    "load_t": load,
+                    "energy": energy,
+                    "permit_until": f"2027-{int(gen.integers(1, 13)):02d}-28",
+                    "xy": xy[i],
+                }
+            )
             i += 1
     patrols = [r for r in rows if r["type"] == "patrol"]
     for crew, car in zip(crew_rows, patrols, strict=False):

@@ -1,4 +1,4 @@
-"""Footprints and heights: lilong rows, slabs facing south, towers, and the skyline of the centre."""
+"""Footprints and heights: lilong rows, slabs facing south, towers, the skyline of the centre."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from ingest.city.plane import Floats, Geoms, facts, plane, polygons_of, rng
 # kind: lot along (m), lot across (m), gap around (m), share of the lot's depth that is built
 KINDS = ("lilong", "slab", "tower", "commercial", "office", "public", "industrial")
 _LOT = {
-    "lilong": (46.0, 15.5, 1.6, 0.74), "slab": (62.0, 32.0, 4.0, 0.48), "tower": (52.0, 50.0, 8.0, 0.66),
-    "commercial": (58.0, 46.0, 4.0, 0.86), "office": (66.0, 60.0, 8.0, 0.78),
-    "public": (80.0, 56.0, 10.0, 0.72), "industrial": (105.0, 62.0, 8.0, 0.74),
-}  # fmt: skip
+    "lilong": (46.0, 15.5, 1.6, 0.74),
+    "slab": (62.0, 32.0, 4.0, 0.48),
+    "tower": (52.0, 50.0, 8.0, 0.66),
+    "commercial": (58.0, 46.0, 4.0, 0.86),
+    "office": (66.0, 60.0, 8.0, 0.78),
+    "public": (80.0, 56.0, 10.0, 0.72),
+    "industrial": (105.0, 62.0, 8.0, 0.74),
+}
 _USE = {"slab": "residential", "tower": "residential"}
 OLD_TOWN = (121.4870, 31.2225)
 
@@ -95,8 +99,10 @@ def _fill(
         pieces,
         np.array([_LOT[k][0] for k in KINDS])[kind[index]] * coarse[index],
         np.array([_LOT[k][1] for k in KINDS])[kind[index]] * coarse[index],
-        gen, jitter=0.02, min_area=60,
-    )  # fmt: skip
+        gen,
+        jitter=0.02,
+        min_area=60,
+    )
     block = index[lots.origin]
     k = kind[block]
     gap = np.array([_LOT[name][2] for name in KINDS])[k]
@@ -123,10 +129,15 @@ def _heights(shape: Geoms, k: np.ndarray, score: Floats, gen: np.random.Generato
     floors = np.select(
         [k == KINDS.index(name) for name in KINDS],
         [
-            2 + (u > 0.55), np.where(u < 0.72, 6, 11), 14 + 20 * u * (0.6 + score),
-            4 + 6 * u * (1 + score), 9 + 26 * score * u + 34 * score * v**4, 3 + 7 * u, 1 + 3 * u,
+            2 + (u > 0.55),
+            np.where(u < 0.72, 6, 11),
+            14 + 20 * u * (0.6 + score),
+            4 + 6 * u * (1 + score),
+            9 + 26 * score * u + 34 * score * v**4,
+            3 + 7 * u,
+            1 + 3 * u,
         ],
-    ).astype(int)  # fmt: skip
+    ).astype(int)
     storey = np.where(
         np.isin(k, [KINDS.index(x) for x in ("office", "commercial", "public")]), 4.1, 3.0
     )
@@ -134,8 +145,9 @@ def _heights(shape: Geoms, k: np.ndarray, score: Floats, gen: np.random.Generato
     height = np.round(floors * storey + gen.uniform(0.5, 3.0, n), 1)
     year = np.select(
         [k == KINDS.index("lilong"), k == KINDS.index("slab")],
-        [1905 + 40 * u, 1976 + 26 * v], 1994 + 30 * v,
-    ).astype(int)  # fmt: skip
+        [1905 + 40 * u, 1976 + 26 * v],
+        1994 + 30 * v,
+    ).astype(int)
     use = np.array([_USE.get(KINDS[i], KINDS[i]) for i in k], dtype=object)
     return Buildings(shape, height, floors, use, year, np.full(n, "", dtype=object))
 

@@ -56,10 +56,11 @@ def _assets(
     rows["vehicle"] = assets.vehicles(rows["crew"], net, ground, seed)
     rows["camera"] = assets.cameras(net, road_name, ground, seed, 500)
     hosts = {
-        "bin_level": ("bin", _xy(rows["bin"])), "toilet_odour": ("toilet", _xy(rows["toilet"])),
+        "bin_level": ("bin", _xy(rows["bin"])),
+        "toilet_odour": ("toilet", _xy(rows["toilet"])),
         "tree_tilt": ("street_tree", _xy(rows["street_tree"])),
         "water_level": ("water_body", assets.water_places(ground, seed)),
-    }  # fmt: skip
+    }
     rows["sensor"] = assets.sensors(hosts, net, seed, 900)
 
 
@@ -92,7 +93,7 @@ def _without_paths(net: Network, park_area: Any) -> Network:
 
 
 def _roads(net: Network, seed: int) -> tuple[Rows, np.ndarray]:
-    """Join edges of the same road again, cut to handy lengths; return rows and the name of each edge."""
+    """Join the edges of each road again, cut to handy lengths; return rows and each edge's name."""
     gen = rng(seed, 60)
     used, index = np.unique(net.source, return_inverse=True)
     index = index.reshape(-1)
@@ -116,18 +117,25 @@ def _roads(net: Network, seed: int) -> tuple[Rows, np.ndarray]:
         road = net.rows[used[index[members[0]]]]
         cls = road["cls"]
         geom = shapely.line_merge(shapely.multilinestrings(net.edges[members]))
-        rows.append({
-            "name": str(name[index[members[0]]]), "class": cls, "structure": road["structure"],
-            "speed_kmh": float(road.get("speed_kmh", roads.SPEED[cls])),
-            "lanes": int(road.get("lanes", roads.LANES[cls])), "oneway": bool(oneway[index[members[0]]]),
-            "clean_grade": {"arterial": "1", "secondary": "1", "local": "2"}.get(cls, "3"),
-            "length_m": round(float(geom.length), 1), "generated": True, "geom": geom,
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": str(name[index[members[0]]]),
+                "class": cls,
+                "structure": road["structure"],
+                "speed_kmh": float(road.get("speed_kmh", roads.SPEED[cls])),
+                "lanes": int(road.get("lanes", roads.LANES[cls])),
+                "oneway": bool(oneway[index[members[0]]]),
+                "clean_grade": {"arterial": "1", "secondary": "1", "local": "2"}.get(cls, "3"),
+                "length_m": round(float(geom.length), 1),
+                "generated": True,
+                "geom": geom,
+            }
+        )
     return rows, name[index]
 
 
 def _oneway(
-    net: Network, index: np.ndarray, length: Floats, gen: np.random.Generator
+    net: Network, index: np.ndarray, length: np.ndarray, gen: np.random.Generator
 ) -> np.ndarray:
     """Choose one-way streets, and undo those without which a place could not be left again."""
     cls = np.array([net.rows[i]["cls"] for i in np.unique(net.source)])
@@ -142,19 +150,26 @@ def _oneway(
             break
         main = np.argmax(np.bincount(label))
         oneway[np.unique(index[(label[u] != main) | (label[v] != main)])] = False
-    return oneway
+    return np.asarray(oneway)
 
 
 def _areas(ground: Land, seed: int) -> tuple[Rows, Rows]:
     said = {d["code"]: d for d in facts("districts.json")["districts"]}
     districts = [
         {
-            "code": code, "name": said[code]["zh"], "name_en": said[code]["en"],
-            "area_km2": said[code]["area_km2"], "geom": geom,
-            "ring": "island" if code == land.ISLAND else "core" if code in land.CENTRE else "suburb",
+            "code": code,
+            "name": said[code]["zh"],
+            "name_en": said[code]["en"],
+            "area_km2": said[code]["area_km2"],
+            "geom": geom,
+            "ring": "island"
+            if code == land.ISLAND
+            else "core"
+            if code in land.CENTRE
+            else "suburb",
         }
         for code, geom in zip(ground.codes, ground.districts, strict=True)
-    ]  # fmt: skip
+    ]
     streets = land.streets(ground, seed)
     for row in streets:
         name = row["name"]
@@ -179,14 +194,19 @@ def _forest(rows: Rows, seed: int) -> Rows:
         species = str(gen.choice(names.FOREST_SPECIES))
         ha = row["geom"].area / 1e4
         row |= {
-            "name": f"{i // 40 + 1:03d}林班{i % 40 + 1}小班", "compartment": f"{i // 40 + 1:03d}", "number": str(i % 40 + 1),
+            "name": f"{i // 40 + 1:03d}林班{i % 40 + 1}小班",
+            "compartment": f"{i // 40 + 1:03d}",
+            "number": str(i % 40 + 1),
             "land_type": "bamboo" if species == "毛竹" else "young" if age < 6 else "arbor",
-            "species": species, "age_years": age, "height_m": round(4 + age * 0.28, 1),
-            "canopy": round(float(gen.uniform(0.35, 0.9)), 2), "volume_m3": round(ha * age * 3.1, 1),
+            "species": species,
+            "age_years": age,
+            "height_m": round(4 + age * 0.28, 1),
+            "canopy": round(float(gen.uniform(0.35, 0.9)), 2),
+            "volume_m3": round(ha * age * 3.1, 1),
             "ownership": str(gen.choice(["state", "collective"], p=[0.4, 0.6])),
             "protection": str(gen.choice(["I", "II", "III", "IV"], p=[0.05, 0.2, 0.45, 0.3])),
             "chief": names.person(gen),
-        }  # fmt: skip
+        }
     return rows
 
 

@@ -115,10 +115,10 @@ def avenues(made: Field, fixed: Iterable[Floats], seed: int) -> list[Floats]:
     lines: list[Floats] = []
     for x, y in seeds:
         for family in (0, 1):
-            line = _trace(made, float(x), float(y), family)
-            if line is not None:
-                made.stamp(line[::2], family)
-                lines.append(line)
+            found = _trace(made, float(x), float(y), family)
+            if found is not None:
+                made.stamp(found[::2], family)
+                lines.append(found)
     return lines
 
 

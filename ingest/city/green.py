@@ -17,10 +17,23 @@ from ingest.city.roads import BANK, CREEK_BANK, NEAR_BANK, Network
 PARKS = 973
 # Rough shares of the districts among the parks.
 _SHARE = {
-    "310101": 20, "310104": 50, "310105": 35, "310106": 35, "310107": 45, "310109": 25, "310110": 45,
-    "310112": 130, "310113": 90, "310114": 90, "310115": 190, "310116": 40, "310117": 80,
-    "310118": 70, "310120": 60, "310151": 40,
-}  # fmt: skip
+    "310101": 20,
+    "310104": 50,
+    "310105": 35,
+    "310106": 35,
+    "310107": 45,
+    "310109": 25,
+    "310110": 45,
+    "310112": 130,
+    "310113": 90,
+    "310114": 90,
+    "310115": 190,
+    "310116": 40,
+    "310117": 80,
+    "310118": 70,
+    "310120": 60,
+    "310151": 40,
+}
 Rows = list[dict[str, Any]]
 
 
@@ -47,9 +60,14 @@ def parks(land: Land, net: Network, seed: int) -> Parks:
 
 
 def _known(
-    r: dict[str, str], land: Land, net: Network, middle: Floats, area: Floats, used: np.ndarray,
+    r: dict[str, str],
+    land: Land,
+    net: Network,
+    middle: Floats,
+    area: Floats,
+    used: np.ndarray,
     gen: np.random.Generator,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     at = plane([float(r["lon"]), float(r["lat"])])
     wanted = float(r["area_ha"]) * 1e4
     near = np.argsort(np.hypot(*(middle - at).T), kind="stable")[:400]
@@ -75,28 +93,48 @@ def _known(
 def _park(name: str, en: str, geom: Any, gen: np.random.Generator, *, real: bool) -> dict[str, Any]:
     ha = shapely.area(geom) / 1e4
     kind = (
-        "forest" if "森林" in name else "country" if "郊野" in name or ha > 300
-        else "theme" if any(w in name for w in ("植物园", "动物园", "雕塑", "湿地", "陵园"))
-        else "comprehensive" if ha > 8 else "community" if ha > 1 else "pocket"
-    )  # fmt: skip
+        "forest"
+        if "森林" in name
+        else "country"
+        if "郊野" in name or ha > 300
+        else "theme"
+        if any(w in name for w in ("植物园", "动物园", "雕塑", "湿地", "陵园"))
+        else "comprehensive"
+        if ha > 8
+        else "community"
+        if ha > 1
+        else "pocket"
+    )
     all_day = bool(kind in ("pocket", "community") and gen.random() < 0.7)
     grade = (
         "5" if real and ha > 40 else str(gen.choice(["4", "3", "2", "0"], p=[0.2, 0.35, 0.2, 0.25]))
     )
     return {
-        "name": name, "name_en": en, "type": kind, "grade": grade, "all_day": all_day,
+        "name": name,
+        "name_en": en,
+        "type": kind,
+        "grade": grade,
+        "all_day": all_day,
         "open_hours": "00:00-24:00" if all_day else "05:00-21:00",
-        "max_visitors": int(ha * 1e4 * 0.6 / 30), "green_rate_pct": round(float(gen.uniform(65, 92)), 1),
+        "max_visitors": int(ha * 1e4 * 0.6 / 30),
+        "green_rate_pct": round(float(gen.uniform(65, 92)), 1),
         "opened_on": f"{int(gen.integers(1955, 2025))}-{int(gen.integers(1, 13)):02d}-01",
-        "amenities": [str(a) for a in gen.choice(names.AMENITIES, int(gen.integers(1, 4)), replace=False)],
+        "amenities": [
+            str(a) for a in gen.choice(names.AMENITIES, int(gen.integers(1, 4)), replace=False)
+        ],
         "geom": geom,
-    }  # fmt: skip
+    }
 
 
 def _generated(
-    land: Land, net: Network, middle: Floats, area: Floats, used: np.ndarray,
-    gen: np.random.Generator, n: int,
-) -> Rows:  # fmt: skip
+    land: Land,
+    net: Network,
+    middle: Floats,
+    area: Floats,
+    used: np.ndarray,
+    gen: np.random.Generator,
+    n: int,
+) -> Rows:
     district = land.district_of(middle)
     total = sum(_SHARE.values())
     rows: Rows = []
@@ -211,7 +249,7 @@ def _slices(band: Any, line: Any, step: float, reach: float) -> list[Any]:
 
 
 def forest(land: Land, net: Network, seed: int) -> Rows:
-    """Return sub-compartments: shelter along the shore, corridors along fast roads, woods in fields."""
+    """Return sub-compartments: shelter along the shore, corridors, woods in the fields."""
     gen = rng(seed, 42)
     rows: Rows = []
     for geom in _shore(land):

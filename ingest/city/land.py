@@ -57,16 +57,21 @@ def make(seed: int) -> Land:
     sea = shapely.difference(sea, rivers["黄浦江"])
     waters = _waters(said, rivers, sea, city, seed)
     return Land(
-        codes=codes, districts=districts, city=city, rivers=rivers,
-        huangpu_curve=curves["黄浦江"], waters=waters, sea=sea,
-    )  # fmt: skip
+        codes=codes,
+        districts=districts,
+        city=city,
+        rivers=rivers,
+        huangpu_curve=curves["黄浦江"],
+        waters=waters,
+        sea=sea,
+    )
 
 
 def _districts(river: Floats, seed: int) -> tuple[list[str], Geoms]:
     said = facts("districts.json")["districts"]
     codes = [d["code"] for d in said]
     rings = [
-        (d["code"], [tuple(map(float, p)) for p in ring]) for d in said for ring in d["outline"]
+        (d["code"], [(float(x), float(y)) for x, y in ring]) for d in said for ring in d["outline"]
     ]
     owners: dict[frozenset[Node], set[str]] = {}
     for code, ring in rings:

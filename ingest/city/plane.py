@@ -1,4 +1,4 @@
-"""A flat plane in metres around the centre, and the curves and noise that the city is drawn with."""
+"""A flat plane in metres around the centre, and the curves and noise to draw the city with."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def wave(x: Floats, y: Floats, gen: np.random.Generator, length_m: float, waves:
         angle, phase = gen.uniform(0, 2 * np.pi, 2)
         k = 2 * np.pi / (length_m * gen.uniform(0.7, 1.5))
         total += np.sin(k * (x * np.cos(angle) + y * np.sin(angle)) + phase)
-    return total / np.sqrt(waves)
+    return np.asarray(total / np.sqrt(waves))
 
 
 def blob(
@@ -93,7 +93,7 @@ def blob(
 
 
 def ribbon(curve: Floats, widths_m: Any) -> Any:
-    """Return the polygon of a river along a curve; widths are spread evenly from source to mouth."""
+    """Return the polygon of a river along a curve; widths run evenly from source to mouth."""
     at = np.linspace(0, 1, len(curve) - 1)
     given = np.atleast_1d(np.asarray(widths_m, dtype=float))
     width = np.interp(at, np.linspace(0, 1, len(given)), given) if len(given) > 1 else given[0]

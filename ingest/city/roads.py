@@ -96,9 +96,14 @@ def _main_lines(land: Land, seed: int) -> Lines:
         if road["class"] not in FREE:
             line = shapely.difference(line, bed)
         lines.add(
-            line, name=road["name"], cls=road["class"], structure=road["structure"],
-            speed_kmh=road["speed_kmh"], lanes=road["lanes"], fixed=True,
-        )  # fmt: skip
+            line,
+            name=road["name"],
+            cls=road["class"],
+            structure=road["structure"],
+            speed_kmh=road["speed_kmh"],
+            lanes=road["lanes"],
+            fixed=True,
+        )
     _banks(lines, shapely.buffer(river, BANK), shapely.buffer(creek, CREEK_BANK))
     made = field.make(land, seed)
     gen = rng(seed, 21)
@@ -136,9 +141,14 @@ def _crossings(lines: Lines, land: Land) -> None:
         reach = 1_150 if c["lat"] > NEAR_BANK[0] else 3_000
         line = shapely.linestrings([middle - reach * normal, middle + reach * normal])
         lines.add(
-            line, name=c["name"], cls="arterial", structure=c["structure"], speed_kmh=60.0,
-            lanes=4, fixed=True,
-        )  # fmt: skip
+            line,
+            name=c["name"],
+            cls="arterial",
+            structure=c["structure"],
+            speed_kmh=60.0,
+            lanes=4,
+            fixed=True,
+        )
 
 
 def _node(geoms: Geoms) -> Geoms:
@@ -196,7 +206,7 @@ def _faces(edges: Geoms, land: Land) -> Geoms:
 
 
 def _subdivide(supers: Geoms, land: Land, gen: np.random.Generator) -> split.Pieces:
-    """Cut superblocks into blocks: fine in the centre, in town centres, and not at all in fields."""
+    """Cut superblocks into blocks: fine in the centre and in towns, not at all in fields."""
     middle = shapely.get_coordinates(shapely.centroid(supers))
     size = block_size(middle)
     size *= gen.uniform(0.85, 1.2, len(size))
@@ -224,11 +234,12 @@ def _towns(cut: split.Pieces, land: Land, gen: np.random.Generator) -> split.Pie
         wanted = np.where(near, size, np.inf) * gen.uniform(0.9, 1.2, len(near))
         more = split.divide(cut.geoms, wanted * 1.2, wanted, gen, min_area=400)
         cut = split.Pieces(
-            more.geoms, cut.origin[more.origin],
+            more.geoms,
+            cut.origin[more.origin],
             np.concatenate([cut.cuts, more.cuts]),
             np.concatenate([cut.cut_origin, cut.origin[more.cut_origin]]),
             np.concatenate([cut.cut_round, more.cut_round + 2]),
-        )  # fmt: skip
+        )
     return cut
 
 

@@ -1,4 +1,4 @@
-"""Cutting polygons into pieces of a wanted size, along their own axes: blocks, lots, rows of houses."""
+"""Cutting polygons along their own axes into pieces of a wanted size: blocks, lots, rows."""
 
 from __future__ import annotations
 
@@ -99,11 +99,12 @@ def divide(
     done_origin.append(origin)
     empty = np.array([], dtype=object)
     return Pieces(
-        np.concatenate(done), np.concatenate(done_origin),
+        np.concatenate(done),
+        np.concatenate(done_origin),
         np.concatenate([*cuts, empty]),
         np.concatenate([*cut_origin, np.array([], int)]),
         np.concatenate([*cut_round, np.array([], int)]),
-    )  # fmt: skip
+    )
 
 
 def _halves(
