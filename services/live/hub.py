@@ -42,6 +42,8 @@ class Client:
     frame: bytes | None = None
     wants_full: bool = True
     lost: bool = False
+    seen: int = 0
+    catching_up: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def push(self, message: str) -> None:
@@ -51,6 +53,13 @@ class Client:
         else:
             self.messages.append(message)
         self.wake.set()
+
+    def tell(self, entry: dict[str, Any]) -> None:
+        """Queue an entry if it is for this client, and remember how far it has been told."""
+        self.seen = entry["seq"]
+        message = for_client(entry, self)
+        if message is not None:
+            self.push(message)
 
     def show(self, frame: bytes) -> None:
         """Replace the waiting frame: only the newest counts."""
@@ -67,11 +76,11 @@ class Hub:
         self.listeners: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._since: datetime | None = None
-        self._ring: asyncio.Event = asyncio.Event()
-        self.counts = {"open": 0, "late": 0}
 
     def start(self) -> None:
-        """Begin to tail; called once when the application starts."""
+        """Begin to tail at the end of the journal; called when the application starts."""
+        self.seq = 0
+        self.clients.clear()
         for run in (self._tail, self._frames, self._ticks):
             self._tasks.append(asyncio.create_task(self._forever(run)))
 
@@ -80,6 +89,7 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
 
     async def _forever(self, run: Any) -> None:
         while True:
@@ -109,9 +119,9 @@ class Hub:
         for listener in self.listeners:
             listener(entry)
         for client in list(self.clients):
-            message = for_client(entry, client)
-            if message is not None:
-                client.push(message)
+            # Who catches up reads the journal itself; nobody gets an entry twice.
+            if not client.catching_up and entry["seq"] > client.seen:
+                client.tell(entry)
 
     async def _frames(self) -> None:
         while True:
@@ -198,6 +208,8 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
         if said["class"] == "case" and view is not None:
             entry["case"] = said["after"]
             entry["view"] = view
+            # Read now: the connection is closed when the entry is shown to each client.
+            view.definition(said["after"])
         if said["class"] == "thing":
             after_ = said["after"] or said["before"] or {}
             keys = ("num", "code", "name", "state")

@@ -59,10 +59,12 @@ def api(database: str) -> Iterator[Api]:
     stop = threading.Event()
     sealer = threading.Thread(target=_seal, args=(stop,))
     sealer.start()
-    with TestClient(create_app(), base_url="http://testserver") as http:
-        yield Api(http, tokens)
-    stop.set()
-    sealer.join()
+    try:
+        with TestClient(create_app(), base_url="http://testserver") as http:
+            yield Api(http, tokens)
+    finally:
+        stop.set()
+        sealer.join()
 
 
 def _seal(stop: threading.Event) -> None:
