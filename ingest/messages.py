@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
+
+from gis import crs
 
 MAX_BYTES = 65_536
 MAX_VALUES = 256
@@ -89,7 +92,7 @@ def read_telemetry(payload: bytes, received: datetime) -> list[Value]:
 
 
 def read_event(payload: bytes, received: datetime) -> list[Value]:
-    """Read `{"t", "type", "level", "values"}`: kept as the property `event.{type}` with its level."""
+    """Read `{"t", "type", "level", "values"}`: kept as property `event.{type}`."""
     said = _object(_json(payload))
     name = f"event.{said.get('type')}"
     if not _PROPERTY.fullmatch(name):
@@ -159,7 +162,5 @@ def _time(said: Any, received: datetime) -> datetime:
 
 
 def _from_gcj02(lon: float, lat: float) -> tuple[float, float]:
-    from gis import crs
-
-    x, y = crs.gcj02_to_wgs84([lon], [lat])
+    x, y = crs.gcj02_to_wgs84(np.array([lon]), np.array([lat]))
     return float(x[0]), float(y[0])

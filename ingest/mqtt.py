@@ -97,7 +97,8 @@ class Door:
             log.warning("broker refuses", broker=self.name, why=str(code))
             return
         self.connection += 1
-        if (raw := client.socket()) is not None:
+        raw = client.socket()
+        if isinstance(raw, socket.socket):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.subscribe([(topic, 1) for topic in TOPICS])
         log.info("connected", broker=self.name, host=self.host, port=self.port)
@@ -106,10 +107,10 @@ class Door:
         log.info("disconnected", broker=self.name, why=str(code))
 
     def _arrived(self, _client: paho.Client, _data: Any, said: paho.MQTTMessage) -> None:
-        message = Message(said.topic, said.payload, datetime.now(UTC))
+        message = Message(said.topic, bytes(said.payload), datetime.now(UTC))
         arrived = Arrived(message, self, self.connection, said.mid, said.qos)
         if said.qos:
-            # The broker sends no more than its window before it is acknowledged, so this is bounded.
+            # Bounded: the broker sends no more than its window before it is acknowledged.
             self.waiting.put(arrived)
         elif self.waiting.qsize() < WAITING:
             self.waiting.put(arrived)

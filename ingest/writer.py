@@ -1,4 +1,4 @@
-"""The batch writer behind every device door: one commit for rows, last values, journal, refusals."""
+"""The batch writer behind every device door: one commit for rows, journal and refusals."""
 
 from __future__ import annotations
 

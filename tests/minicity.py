@@ -28,8 +28,12 @@ def grid() -> tuple[list[str], list[str]]:
     """Return a grid of streets every 0.005°, split at each crossing so that they join."""
     xs = [121.40 + 0.005 * i for i in range(21)]
     ys = [31.20 + 0.005 * i for i in range(9)]
-    lines = [shapely.LineString([(x, a), (x, b)]) for x in xs for a, b in zip(ys, ys[1:], strict=False)]
-    lines += [shapely.LineString([(a, y), (b, y)]) for y in ys for a, b in zip(xs, xs[1:], strict=False)]
+    lines = [
+        shapely.LineString([(x, a), (x, b)]) for x in xs for a, b in zip(ys, ys[1:], strict=False)
+    ]
+    lines += [
+        shapely.LineString([(a, y), (b, y)]) for y in ys for a, b in zip(xs, xs[1:], strict=False)
+    ]
     shapes = [ewkb(shapely.MultiLineString([line])) for line in lines]
     return [f"r{i}" for i in range(len(shapes))], shapes
 

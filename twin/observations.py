@@ -31,7 +31,7 @@ _INSERT = text(
     "with kept as (insert into twin.observation (num, property, at, value, received_at) "
     "select distinct on (num, property, at) num, property, at, value, :received from seen "
     "order by num, property, at on conflict do nothing returning num, property, at, value) "
-    "select count(*) as count, min(at) as first, max(at) as last, encode(sha256(convert_to("
+    "select count(*) as stored, min(at) as first, max(at) as last, encode(sha256(convert_to("
     "string_agg(concat_ws(' ', num, property, extract(epoch from at), value), E'\\n' "
     "order by num, property, at), 'UTF8')), 'hex') as digest from kept"
 )
@@ -53,7 +53,7 @@ def write(conn: Connection, seen: Sequence[Observation], received: datetime) -> 
     kept = conn.execute(_INSERT, {"received": received}).one()
     conn.execute(_LAST)
     series.note_batch(conn, SERIES, kept, received)
-    return int(kept.count)
+    return int(kept.stored)
 
 
 def last(conn: Connection, num: int) -> Sequence[Any]:

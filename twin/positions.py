@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from twin import series
 
 SERIES = "position"
+_COLUMNS = "num, at, lon, lat, speed_kmh, heading_deg"
 KEYFRAME_EVERY = "10 minutes"
 MAGIC = 0x3150564C
 HEADER = struct.Struct("<IIddd")
@@ -31,7 +32,6 @@ KEEP_S = 86_400.0
 MOVING_KMH = 3.0
 UNKNOWN, IDLE, MOVING, ON_TASK, OFFLINE = range(5)
 FLAG_STALE, FLAG_CREW = 1, 2
-_COLUMNS = "num, at, lon, lat, speed_kmh, heading_deg"
 
 
 class Fix(NamedTuple):
@@ -55,10 +55,10 @@ _STAGE = (
 _TYPES = ["int4", "timestamptz", "float8", "float8", "float4", "float4", "text", "int2"]
 # The digest is over what the table itself gives back, so that anybody may compute it again.
 _INSERT = text(
-    "with kept as (insert into twin.position (num, at, lon, lat, speed_kmh, heading_deg, received_at) "
+    f"with kept as (insert into twin.position ({_COLUMNS}, received_at) "
     f"select distinct on (num, at) {_COLUMNS}, :received from fix order by num, at "
     "on conflict do nothing returning num, at, lon, lat) "
-    "select count(*) as count, min(at) as first, max(at) as last, encode(sha256(convert_to("
+    "select count(*) as stored, min(at) as first, max(at) as last, encode(sha256(convert_to("
     "string_agg(concat_ws(' ', num, extract(epoch from at), lon, lat), E'\\n' order by num, at), "
     "'UTF8')), 'hex') as digest from kept"
 )
@@ -87,7 +87,7 @@ def write(conn: Connection, fixes: Sequence[Fix], received: datetime) -> int:
     conn.execute(_LAST, {"received": received})
     series.note_batch(conn, SERIES, kept, received)
     conn.execute(text("notify twin_positions"))
-    return int(kept.count)
+    return int(kept.stored)
 
 
 def keep_frame(conn: Connection) -> int:
@@ -95,14 +95,14 @@ def keep_frame(conn: Connection) -> int:
     return conn.execute(
         text(
             f"insert into twin.position_key (kept_at, {_COLUMNS}) "
-            f"select date_bin('{KEYFRAME_EVERY}', now(), timestamptz '2020-01-01 00:00Z'), {_COLUMNS} "
-            "from twin.last_position on conflict do nothing"
+            f"select date_bin('{KEYFRAME_EVERY}', now(), timestamptz '2020-01-01 00:00Z'), "
+            f"{_COLUMNS} from twin.last_position on conflict do nothing"
         )
     ).rowcount
 
 
 def now(conn: Connection, since: datetime | None = None) -> Sequence[Any]:
-    """Return last positions with district and level; only those received after `since`, if given."""
+    """Return last positions with district and level; only those received after `since`."""
     where = "where p.received_at > :since" if since else ""
     return conn.execute(
         text(

@@ -46,7 +46,7 @@ def forget_days() -> None:
 
 def note_batch(conn: Connection, series: str, kept: Any, received: datetime) -> None:
     """Write the one journal entry of a batch: table, range, count and digest."""
-    if not kept.count:
+    if not kept.stored:
         return
     journal.append(
         conn,
@@ -58,7 +58,7 @@ def note_batch(conn: Connection, series: str, kept: Any, received: datetime) -> 
             "received_at": received.isoformat(),
             "from": kept.first.isoformat(),
             "to": kept.last.isoformat(),
-            "count": kept.count,
+            "count": kept.stored,
             "digest": kept.digest,
         },
     )

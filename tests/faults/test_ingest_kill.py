@@ -1,4 +1,4 @@
-"""Kill the ingest process under load, again and again: nothing acknowledged may be missing or double."""
+"""Kill the ingest process under load: nothing acknowledged may be missing or double."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def stored() -> int:
         return int(conn.scalar(text("select count(*) from twin.position")) or 0)
 
 
-def kill_now_and_then(part: Part, times: int, spread_s: tuple[float, float], supervisor: Supervisor) -> int:
+def kill_now_and_then(
+    part: Part, times: int, spread_s: tuple[float, float], supervisor: Supervisor
+) -> int:
     """Kill the part with SIGKILL while the load runs; the supervisor brings it back."""
     killed = 0
     while killed < times:
@@ -54,7 +56,13 @@ def kill_now_and_then(part: Part, times: int, spread_s: tuple[float, float], sup
 
 
 def lose_nothing(
-    servers: Servers, ingest: Supervisor, vehicles: dict[str, int], *, count: int, rate: int, kills: int
+    servers: Servers,
+    ingest: Supervisor,
+    vehicles: dict[str, int],
+    *,
+    count: int,
+    rate: int,
+    kills: int,
 ) -> None:
     fleet = Fleet(servers.mqtt_port, (SIMULATOR, servers.secret("mqtt-sim")), list(vehicles))
     part = ingest.parts[0]
@@ -66,7 +74,9 @@ def lose_nothing(
     load.join()
     fleet.finish(20)
     assert len(fleet.acknowledged) == count, "the broker did not acknowledge everything"
-    ingest.wait(lambda: stored() - before >= count, 60, f"only {stored() - before} of {count} arrived")
+    ingest.wait(
+        lambda: stored() - before >= count, 60, f"only {stored() - before} of {count} arrived"
+    )
 
     with db.engine("owner").connect() as conn:
         rows = conn.execute(text("select num, at, count(*) from twin.position group by 1, 2")).all()
@@ -104,7 +114,7 @@ def test_killed_ingest_loses_nothing_for_long(
 def test_a_database_restart_loses_nothing(
     servers: Servers, ingest: Supervisor, vehicles: dict[str, int]
 ) -> None:
-    """While the database is away nothing is acknowledged to the broker, and all of it comes after."""
+    """While the database is away nothing is acknowledged, and all of it comes after."""
     fleet = Fleet(servers.mqtt_port, (SIMULATOR, servers.secret("mqtt-sim")), list(vehicles))
     before = stored()
     load = threading.Thread(target=fleet.publish, args=(3000, 1000))

@@ -49,13 +49,18 @@ def test_a_taken_port_names_its_variable() -> None:
         port = other.getsockname()[1]
         done = start(home, TWIN_MQTT_PORT=str(port))
     assert done.returncode == 2
-    assert f"Port {port} is taken by another program; stop it, or choose another port with " in done.stderr
+    assert (
+        f"Port {port} is taken by another program; stop it, or choose another port with "
+        in done.stderr
+    )
     assert "TWIN_MQTT_PORT=<number>" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
 
 
 def test_a_full_disk_is_said_before_anything_begins(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"GiB free and .* GiB are needed; free some, or point TWIN_HOME"):
+    with pytest.raises(
+        SetupError, match=r"GiB free and .* GiB are needed; free some, or point TWIN_HOME"
+    ):
         checks.free_space(tmp_path / "not" / "yet", 10**18)
 
 

@@ -19,9 +19,17 @@ def test_the_cluster_is_as_promised(servers: Servers) -> None:
     with servers.admin() as conn:
         shown = {
             key: conn.execute(f"show {key}").fetchone()[0]  # type: ignore[index,arg-type]
-            for key in ("server_encoding", "data_checksums", "password_encryption", "jit", "timezone")
+            for key in (
+                "server_encoding",
+                "data_checksums",
+                "password_encryption",
+                "jit",
+                "timezone",
+            )
         }
-        collation = conn.execute("select datcollate from pg_database where datname='twin'").fetchone()
+        collation = conn.execute(
+            "select datcollate from pg_database where datname='twin'"
+        ).fetchone()
     assert shown == {
         "server_encoding": "UTF8",
         "data_checksums": "on",

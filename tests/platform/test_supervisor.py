@@ -14,7 +14,12 @@ from ui.terminal.cluster import as_user
 from ui.terminal.report import SetupError
 from ui.terminal.supervisor import BUDGET, CappedLog, Part, Supervisor
 
-SLEEPER = [*as_user(None), sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+SLEEPER = [
+    *as_user(None),
+    sys.executable,
+    "-c",
+    "import time; print('up', flush=True); time.sleep(60)",
+]
 
 
 def wait_until(question: object, supervisor: Supervisor, seconds: float = 10) -> None:
@@ -50,7 +55,8 @@ def test_parts_end_with_a_killed_supervisor(tmp_path: Path) -> None:
         "import os, sys, time\nfrom pathlib import Path\n"
         "from ui.terminal.supervisor import Part, Supervisor\n"
         "from tests.platform.test_supervisor import SLEEPER\n"
-        f"s = Supervisor(Path({str(tmp_path)!r}), os.environ); p = Part('child', SLEEPER); s.start(p)\n"
+        f"s = Supervisor(Path({str(tmp_path)!r}), os.environ); p = Part('child', SLEEPER)\n"
+        "s.start(p)\n"
         "time.sleep(0.5); print(p.pid, flush=True); os.kill(os.getpid(), 9)\n"
     )
     import subprocess

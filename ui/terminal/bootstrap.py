@@ -93,7 +93,7 @@ def hand_over(arguments: list[str]) -> int:
         complain("This clone is not set up yet; run ./up first.")
         return 2
     os.environ["PYTHONPATH"] = str(ROOT)
-    os.execv(python, [str(python), *arguments])
+    os.execv(python, [str(python), *arguments])  # noqa: S606 - no shell is the point
 
 
 if __name__ == "__main__":

@@ -82,14 +82,14 @@ class Broker:
             "allow_anonymous false",
             f"password_file {self.folder / 'passwords'}",
             f"acl_file {self.folder / 'acl'}",
-            # Without it QoS 1 crawls at a few hundred messages a second (Nagle against delayed ACK).
+            # Without it QoS 1 crawls at a few hundred messages a second (Nagle).
             "set_tcp_nodelay true",
             # The default of 1000 drops silently what an ingest process that is down has not read.
             "max_queued_messages 0",
             "max_inflight_messages 1000",
             "persistence true",
             f"persistence_location {self.folder}/",
-            # By time: by changes it would write the whole queue for every message when ingest is down.
+            # By time: by changes it writes the whole queue for every message while ingest is down.
             "autosave_interval 1",
             "persistent_client_expiration 30d",
             "log_dest stderr",

@@ -90,7 +90,7 @@ def _can_listen(host: str, port: int) -> bool:
 
 
 def usable_home(home: Path) -> Path:
-    """Make the home; where its parents are closed to the database's user, say so and lay it elsewhere.
+    """Make the home; where the database's user cannot reach it, say so and lay it elsewhere.
 
     The server refuses to run as root, so user postgres must be able to walk to its files. The home
     then is a link, and every later command still finds it where the settings say.

@@ -103,7 +103,7 @@ class Cluster:
             "stop",
         ]
         run_quietly(stop, log_dir(self.home) / "setup.log",
-                    failed=lambda why: f"An earlier database of this home does not stop: {why}")  # fmt: skip
+                    failed=lambda why: f"The earlier database does not stop: {why}")  # fmt: skip
 
     def _make(self) -> None:
         """Run initdb beside the final place and rename: a broken attempt leaves nothing behind."""
@@ -119,8 +119,8 @@ class Cluster:
                  "--locale=C.UTF-8", "--data-checksums"],
                 log_dir(self.home) / "setup.log",
                 cwd=self.folder,
-                failed=lambda why: f"The database cluster could not be made: {why}; repair that and "
-                "run this again",
+                failed=lambda why: f"The database cluster could not be made: {why}; "
+                "repair that and run this again",
             )  # fmt: skip
         fresh.rename(self.data)
 

@@ -12,13 +12,14 @@ import pkgutil
 import sys
 from typing import Any
 
+import psycopg
 import structlog
 import typer
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from twin.errors import TwinError
 from ui.terminal import commands, output
-from ui.terminal.paths import use_default_home
+from ui.terminal.paths import use_default_home, use_running_ports
 
 FAILED = 2
 # typer carries its own click and shows only the leaves of its error tree.
@@ -29,7 +30,7 @@ def application() -> typer.Typer:
     """Return the typer application with every command that is there."""
     app = typer.Typer(
         name="twin",
-        help="Lvrong Twin (绿容孪生). Every command takes --json for one JSON object on standard output.",
+        help="Lvrong Twin (绿容孪生). Every command takes --json: one object on standard output.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -46,6 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     output.use_json("--json" in words)
     words = [word for word in words if word != "--json"]
     use_default_home()
+    use_running_ports()
     _log_to_stderr()
     sys.exit(_run(words))
 
@@ -66,6 +68,8 @@ def _run(words: list[str]) -> int:
         )
     except DBAPIError as why:
         return _failed(f"The database refused this: {str(why.orig).splitlines()[0]}", "database")
+    except psycopg.Error as why:
+        return _failed(f"The database refused this: {str(why).splitlines()[0]}", "database")
     except BrokenPipeError:
         return 0
     return code if isinstance(code, int) else 0

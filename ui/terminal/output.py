@@ -1,4 +1,4 @@
-"""How every command of `twin` speaks: `--json` gives one object on standard output, logs go to stderr."""
+"""How every `twin` command speaks: `--json` gives one object on stdout, logs go to stderr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _json = False
 
 
 def use_json(wanted: bool) -> None:
-    """Choose the form for this run; `twin` calls it when `--json` stands anywhere in the command."""
+    """Choose the form for this run; called when `--json` stands anywhere in the command."""
     global _json
     _json = wanted
 

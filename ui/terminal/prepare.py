@@ -22,7 +22,8 @@ from ui.terminal.report import SetupError, complain, step
 
 EXTENSIONS = ("postgis", "pg_trgm", "btree_gist")
 DATABASE = "twin"
-# Each of these alone cost a factor of four on small boxes; a forgotten transaction must not hold locks.
+# Parallel workers and JIT each cost a factor of four on small boxes; a forgotten transaction must
+# not hold locks.
 ROLE_SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
@@ -122,8 +123,8 @@ def _demo_loaded() -> str | None:
     with db.engine("owner").connect() as conn:
         found = conn.scalar(
             text(
-                "select doc->>'size' from twin.declaration where kind_of = 'setting' and key = 'demo' "
-                "order by version desc limit 1"
+                "select doc->>'size' from twin.declaration "
+                "where kind_of = 'setting' and key = 'demo' order by version desc limit 1"
             )
         )
     return str(found) if found else None

@@ -109,7 +109,7 @@ def _bring_up(supervisor: Supervisor, config: Settings) -> None:
         supervisor.wait(
             lambda: _is_ready(config),
             READY_S,
-            f"The services do not get ready within {READY_S} s; ./up --status and {home}/log show why.",
+            f"The services are not ready within {READY_S} s; ./up --status tells why.",
         )
     supervisor.state = "ready"
     supervisor.write_status()
@@ -120,7 +120,8 @@ def service_parts(config: Settings) -> list[Part]:
     """Return the parts that are ours, in the order of their start."""
     python = [*as_user(None), sys.executable, "-m"]
     web = [*python, "uvicorn", "ui.server:app", "--host", config.host, "--port", str(config.port),
-           "--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "3"]  # fmt: skip
+           "--log-level", "warning", "--no-access-log",
+           "--timeout-graceful-shutdown", "3"]  # fmt: skip
     if (cert := os.environ.get("TWIN_TLS_CERT")) and (key := os.environ.get("TWIN_TLS_KEY")):
         web += ["--ssl-certfile", cert, "--ssl-keyfile", key]
     return [
@@ -145,6 +146,9 @@ def _environment(config: Settings) -> dict[str, str]:
         **os.environ,
         "TWIN_HOME": str(config.home),
         "TWIN_URL": url(config),
+        "TWIN_PORT": str(config.port),
+        "TWIN_DB_PORT": str(config.db_port),
+        "TWIN_MQTT_PORT": str(config.mqtt_port),
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(ROOT),
     }
@@ -154,9 +158,7 @@ def _is_ready(config: Settings) -> bool:
     host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host
     door: http.client.HTTPConnection
     if os.environ.get("TWIN_TLS_CERT"):
-        door = http.client.HTTPSConnection(
-            host, config.port, timeout=2, context=ssl._create_unverified_context()
-        )
+        door = http.client.HTTPSConnection(host, config.port, timeout=2, context=_local_trust())
     else:
         door = http.client.HTTPConnection(host, config.port, timeout=2)
     try:
@@ -166,6 +168,14 @@ def _is_ready(config: Settings) -> bool:
         return False
     finally:
         door.close()
+
+
+def _local_trust() -> ssl.SSLContext:
+    """Ask our own process on this machine, whatever name its certificate carries."""
+    trust = ssl.create_default_context()
+    trust.check_hostname = False
+    trust.verify_mode = ssl.CERT_NONE
+    return trust
 
 
 def _greet(config: Settings) -> None:
@@ -237,7 +247,7 @@ def stop(config: Settings) -> int:
         while _running(config.home):
             if time.monotonic() > end:
                 raise SetupError(
-                    f"Process {running['pid']} has not stopped within {STOP_S} s; see {config.home}/log."
+                    f"Process {running['pid']} has not stopped yet; see {config.home}/log."
                 )
             time.sleep(0.1)
     return 0

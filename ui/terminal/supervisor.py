@@ -24,6 +24,7 @@ from ui.terminal.report import SetupError, complain, last_words
 BUDGET = 5
 BUDGET_S = 60.0
 LOG_BYTES = 10_000_000
+PORTS = ("TWIN_PORT", "TWIN_DB_PORT", "TWIN_MQTT_PORT")
 
 
 class Stopped(Exception):
@@ -163,6 +164,7 @@ class Supervisor:
             "state": self.state,
             "since": self.began,
             "url": self.env.get("TWIN_URL"),
+            "ports": {name: self.env[name] for name in PORTS if name in self.env},
             "parts": {
                 p.name: {
                     "state": p.state,
@@ -214,6 +216,6 @@ class Supervisor:
     def _lost(self, part: Part) -> str:
         log = log_dir(self.home) / f"{part.name}.log"
         return (
-            f"The part {part.name} stopped {BUDGET + 1} times within {BUDGET_S:.0f} s and stays down: "
-            f"{last_words(log)} (all of it in {log})"
+            f"The part {part.name} stopped {BUDGET + 1} times within {BUDGET_S:.0f} s "
+            f"and stays down: {last_words(log)} (all of it in {log})"
         )

@@ -64,13 +64,19 @@ def add(file: Annotated[Path, typer.Argument(help="declaration of a kind")]) -> 
 def _check(kind: catalogue.Kind, running: dict[str, catalogue.Kind]) -> None:
     for other in running.values():
         if other.code == kind.code and other.kind != kind.kind:
-            raise BadRequest(f"The class letters {kind.code} belong to {other.kind}; choose others.")
+            raise BadRequest(
+                f"The class letters {kind.code} belong to {other.kind}; choose others."
+            )
     old = running.get(kind.kind)
     if old is None:
         return
     if (old.topic, old.geometry) != (kind.topic, kind.geometry):
-        raise BadRequest(f"{kind.kind} runs as {old.topic}/{old.geometry}; these two cannot change.")
+        raise BadRequest(
+            f"{kind.kind} runs as {old.topic}/{old.geometry}; these two cannot change."
+        )
     for name, field in old.fields.items():
         new = kind.fields.get(name)
         if new is None or new.type != field.type:
-            raise BadRequest(f"The field {name} of {kind.kind} would be lost or change its type; keep it.")
+            raise BadRequest(
+                f"The field {name} of {kind.kind} would be lost or change its type; keep it."
+            )

@@ -22,7 +22,8 @@ def show() -> None:
         rows = identity.accounts(conn)
     people = [dict(row._mapping) for row in rows]
     lines = [
-        (p["user"], p["name"].get("zh", ""), ",".join(p["roles"]), ",".join(p["districts"] or ["*"]),
+        (p["user"], p["name"].get("zh", ""),
+         ",".join(p["roles"]), ",".join(p["districts"] or ["*"]),
          f"L{p['clearance']}", "disabled" if p["disabled"] else "")
         for p in people
     ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""A separate program that drives a running installation through its public doors only."""
