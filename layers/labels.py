@@ -55,7 +55,7 @@ def names(p: Palette, lang: str) -> list[Layer]:
         _place(p, "park", lang, minzoom=11, filter=_larger("park", 11, 900_000),
                layout={"text-size": ["interpolate", ["linear"], ["zoom"], 11, 12, 16, 14]}, paint={"text-color": p.green_label}),
         _place(p, "water_body", lang, minzoom=9, filter=_larger("water_body", 9, 20_000_000),
-               layout={"text-size": ["interpolate", ["linear"], ["zoom"], 9, 12, 15, 15], "text-letter-spacing": 0.12}, paint={"text-color": p.water_label}),
+               layout={"text-size": ["interpolate", ["linear"], ["zoom"], 9, 12, 15, 15], "text-letter-spacing": 0.12, "text-padding": 70}, paint={"text-color": p.water_label}),
         _place(p, "street", lang, minzoom=12.2, maxzoom=15.5,
                layout={"text-size": 12}, paint={"text-color": p.place_minor}),
         _place(p, "district", lang, minzoom=8, maxzoom=13.5,

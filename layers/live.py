@@ -25,10 +25,10 @@ def _icons(layer_id: str, icon: str | None, size: float, *, angle: bool) -> pdk.
 def movers() -> pdk.Deck:
     """Vehicles are arrows that point where they drive, crews are rings; what has not been heard is hollow."""
     return _deck(
-        _icons("vehicles-stale", "vehicle-stale", 17, angle=True),
-        _icons("crews-stale", "crew-stale", 19, angle=True),
-        _icons("vehicles", "vehicle", 19, angle=True),
-        _icons("crews", "crew", 21, angle=True),
+        _icons("vehicles-stale", "vehicle-stale", 15, angle=True),
+        _icons("crews-stale", "crew-stale", 16, angle=True),
+        _icons("vehicles", "vehicle", 17, angle=True),
+        _icons("crews", "crew", 18, angle=True),
     )
 
 

@@ -58,23 +58,36 @@ def _trees(kind: Kind, p: Palette) -> list[Layer]:
 
 def _points(kind: Kind, p: Palette) -> list[Layer]:
     zoom, ink = first_zoom(kind), p.get(domain(kind))
-    icon = f"kind:{kind.symbol.get('icon', 'map-pin')}:{domain(kind)}"
     broken = ["!", ["in", ["coalesce", ["get", "state"], "active"], ["literal", ["active", "open", "normal"]]]]
-    made = [
+    return [
         _source(kind, "-dot", type="circle", minzoom=max(0, zoom - 1), maxzoom=zoom,
-                paint={"circle-radius": 2.4, "circle-color": ink, "circle-opacity": 0.8}),
-        _source(kind, type="symbol", minzoom=zoom,
-                layout={"icon-image": icon, "icon-size": ["interpolate", ["linear"], ["zoom"], zoom, 0.7, zoom + 2.5, 1.0],
-                        "icon-allow-overlap": False, "icon-padding": 1}),
+                paint={"circle-radius": 1.8, "circle-color": ink, "circle-opacity": 0.6}),
         _source(kind, "-broken", pick=False, type="circle", minzoom=zoom, filter=broken,
                 paint={"circle-radius": 13, "circle-color": "transparent", "circle-stroke-color": p.major, "circle-stroke-width": 2}),
+        _source(kind, type="symbol", minzoom=zoom, layout=_icon(kind, zoom) | _name(kind, zoom),
+                paint={"icon-opacity": ["interpolate", ["linear"], ["zoom"], zoom, 0.8, zoom + 2, 1.0],
+                       "text-color": p.muted, "text-halo-color": p.halo, "text-halo-width": 1.3}),
     ]  # fmt: skip
-    if kind.symbol.get("label"):
-        made.append(_source(kind, "-label", pick=False, type="symbol", minzoom=zoom + 2,
-            layout={"text-field": ["get", kind.symbol["label"]], "text-size": 12, "text-anchor": "top", "text-offset": [0, 1.1],
-                    "text-font": [tokens()["map_font"]], "text-optional": True, "text-padding": 4, "text-max-width": 9},
-            paint={"text-color": p.muted, "text-halo-color": p.halo, "text-halo-width": 1.3}))  # fmt: skip
-    return made
+
+
+def _icon(kind: Kind, zoom: float) -> dict[str, Any]:
+    """Few and small at first: the room that a symbol claims shrinks as one comes nearer."""
+    return {
+        "icon-image": f"kind:{kind.symbol.get('icon', 'map-pin')}:{domain(kind)}",
+        "icon-size": ["interpolate", ["linear"], ["zoom"], zoom, 0.62, zoom + 3, 1.0],
+        "icon-padding": ["interpolate", ["linear"], ["zoom"], zoom, 10, zoom + 2.5, 1],
+    }
+
+
+def _name(kind: Kind, zoom: float) -> dict[str, Any]:
+    """The label belongs to the symbol's own layer, so that the two never push each other away."""
+    label = kind.symbol.get("label")
+    if not label:
+        return {}
+    return {
+        "text-field": ["step", ["zoom"], "", zoom + 2.2, ["get", label]], "text-size": 12, "text-anchor": "top",
+        "text-offset": [0, 1.0], "text-font": [tokens()["map_font"]], "text-optional": True, "text-padding": 8, "text-max-width": 9,
+    }  # fmt: skip
 
 
 def _lines(kind: Kind, p: Palette) -> list[Layer]:

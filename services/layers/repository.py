@@ -11,6 +11,9 @@ from twin import catalogue, tables
 from twin.kinds import Kind
 from twin.scope import Actor, visible
 
+CELL_DEG = 0.05
+LONG_WATER_M2 = 1_500_000
+SMALLEST_PIECE = 0.01
 NAMED = ("district", "street", "park", "water_body")
 # A square degree at 31° N in square metres: good enough to put places in order.
 SQUARE_DEGREE_M2 = 111_000 * 95_300
@@ -20,6 +23,8 @@ def places(conn: sa.Connection, actor: Actor) -> str:
     """Return a FeatureCollection of the named places that the actor may see."""
     known = catalogue.readable(conn, actor)
     features = [one for name in NAMED if name in known for one in _of(conn, known[name], actor)]
+    if "water_body" in known:
+        features += _along(conn, known["water_body"], actor)
     return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
 
 
@@ -35,6 +40,25 @@ def _of(conn: sa.Connection, kind: Kind, actor: Actor) -> list[dict[str, Any]]:
         ).where(visible(actor, table, kind), table.c.name != "")
     )  # fmt: skip
     return [_feature(kind.kind, row) for row in rows]
+
+
+def _along(conn: sa.Connection, kind: Kind, actor: Actor) -> list[dict[str, Any]]:
+    """Name a long water again in every cell of a grid: a river is named where one looks, not once in all."""
+    table = tables.table(kind)
+    f = sa.func.public
+    grid = f.ST_SquareGrid(CELL_DEG, table.c.geom).table_valued("geom", "i", "j").lateral("cell")
+    piece = f.ST_Intersection(table.c.geom, grid.c.geom)
+    area = f.ST_Area(table.c.geom) * SQUARE_DEGREE_M2
+    point = f.ST_PointOnSurface(piece)
+    rows = conn.execute(
+        sa.select(
+            table.c.num, table.c.name, sa.null().label("name_en"),
+            f.ST_X(point).label("lon"), f.ST_Y(point).label("lat"), area.label("rank"),
+        ).select_from(table.join(grid, sa.true()))
+        .where(visible(actor, table, kind), table.c.name != "", area > LONG_WATER_M2,
+               f.ST_Area(piece) > SMALLEST_PIECE * area / SQUARE_DEGREE_M2)
+    )  # fmt: skip
+    return [_feature(kind.kind, row) for row in rows if row.lon is not None]
 
 
 def _feature(kind: str, row: Any) -> dict[str, Any]:

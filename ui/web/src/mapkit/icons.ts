@@ -50,8 +50,8 @@ export function symbol(id: string, theme: Theme, ratio: number): ImageData | nul
   ctx.roundRect(ratio, ratio, s - 2 * ratio, s - 2 * ratio, 6 * ratio);
   ctx.fillStyle = colour(theme, "panel_solid");
   ctx.fill();
-  ctx.lineWidth = 1.25 * ratio;
-  ctx.strokeStyle = colour(theme, domain);
+  ctx.lineWidth = ratio;
+  ctx.strokeStyle = colour(theme, "boundary_minor");
   ctx.stroke();
   stroke(ctx, icon, s / 2, s / 2, 13 * ratio, colour(theme, domain), 2);
   return ctx.getImageData(0, 0, s, s);

@@ -51,6 +51,7 @@ export function createMap(options: MapOptions): TwinMap {
   });
   map.keyboard.enable();
   map.touchZoomRotate.enableRotation();
+  map.addControl(new maplibregl.ScaleControl({ maxWidth: 110 }), "bottom-left");
   const paint = (id: string) => {
     if (map.hasImage(id)) return;
     const image = symbol(id, theme, ratio);

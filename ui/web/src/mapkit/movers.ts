@@ -12,7 +12,7 @@ export interface GroupData {
   attributes: {
     getPosition: { value: Float64Array; size: 2 };
     getAngle: { value: Float32Array; size: 1 };
-    getColor: { value: Uint8Array; size: 4 };
+    getColor: { value: Uint8Array; size: 4; normalized: true };
   };
 }
 
@@ -111,7 +111,7 @@ export class Movers {
       attributes: {
         getPosition: { value: new Float64Array(n * 2), size: 2 },
         getAngle: { value: new Float32Array(n), size: 1 },
-        getColor: { value: new Uint8Array(n * 4), size: 4 },
+        getColor: { value: new Uint8Array(n * 4), size: 4, normalized: true },
       },
     };
     slots.forEach((slot, i) => {

@@ -27,6 +27,9 @@ async function act(ev: Event, action: string, params: Record<string, unknown>): 
   }
 }
 
+const SOURCES = new Set(["map", "open311", "patrol", "file", "hotline", "camera", "sensor"]);
+export const sourceName = (source: string): string => (SOURCES.has(source) ? t(`source.${source}` as Key) : source);
+
 function Stages({ ev }: { ev: Event }) {
   return (
     <ol class="stages" aria-label={tt(ev.state_title)}>
@@ -151,14 +154,14 @@ export function EventCard({ id }: { id: string }) {
   const rows: [string, string | null][] = [
     [t("event.address"), [ev.district_name, ev.street_name, ev.address].filter(Boolean).join(" ") || null],
     [t("event.holder"), ev.holder_name ?? (ev.stage < 3 ? t("event.nobody") : null)],
-    [t("event.opened"), `${when(ev.opened_at)} · ${ev.source}${ev.reporter ? ` · ${ev.reporter}` : ""}`],
+    [t("event.opened"), `${when(ev.opened_at)} · ${sourceName(ev.source)}${ev.reporter ? ` · ${ev.reporter}` : ""}`],
     [t("event.due.label"), ev.due_at && ev.stage < 6 ? when(ev.due_at) : null],
   ];
   return (
     <article class="card" aria-label={ev.title}>
       <header>
         <Mark level={ev.severity} filled={ev.stage < 3} size={18} />
-        <div class="grow"><h2 class="cut2">{ev.title || tt(ev.category_title)}</h2><p class="muted small">{ev.code} · {tt(severity(ev.severity).title)} · {tt(ev.category_title)}</p></div>
+        <div class="grow"><h2 class="cut2">{ev.title || tt(ev.category_title)}</h2><p class="muted small">{ev.code} · {tt(severity(ev.severity).title)}{ev.title && ev.title !== tt(ev.category_title) && ` · ${tt(ev.category_title)}`}</p></div>
         {ev.point && <button class="plain" aria-label={t("event.fly")} title={t("event.fly")} onClick={() => flyTo(ev.point!, 16)}><Icon name="locate-fixed" size={18} /></button>}
         <button class="plain" aria-label={t("event.close.card")} title="Esc" onClick={s.closeCard}><Icon name="x" size={18} /></button>
       </header>

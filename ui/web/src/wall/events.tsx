@@ -29,7 +29,7 @@ function select(ev: Event): void {
 function Row({ ev, top }: { ev: Event; top: number }) {
   const on = s.selected.value?.type === "event" && s.selected.value.id === ev.id;
   return (
-    <li style={{ top, height: ROW }} class={`row${on ? " on" : ""}${s.hovered.value === ev.id ? " hot" : ""}`} data-code={ev.code}
+    <li style={{ top: `${top}px`, height: `${ROW}px` }} class={`row${on ? " on" : ""}${s.hovered.value === ev.id ? " hot" : ""}`} data-code={ev.code}
       onMouseEnter={() => (s.hovered.value = ev.id)} onMouseLeave={() => (s.hovered.value = null)}>
       <button onClick={() => select(ev)} aria-current={on ? "true" : undefined}>
         <Mark level={ev.severity} filled={ev.stage < 3} size={15} />
@@ -94,9 +94,9 @@ export function EventList() {
       </div>
       <div class="scroll rows" ref={box} onScroll={(e) => setScroll(e.currentTarget.scrollTop)} tabIndex={-1}>
         {!items.length && <p class="empty muted"><Icon name="check-check" size={20} />{t(s.filter.value === "open" && !s.viewOnly.value ? "events.none" : "events.none.filter")}</p>}
-        <ul style={{ height: full }}>
+        <ul style={{ height: `${full}px` }}>
           {visible.map((i) => i.ev ? <Row key={i.ev.id} ev={i.ev} top={i.top} />
-            : <li key={`h${i.head}`} class="head small" style={{ top: i.top, height: HEAD }}><span style={{ color: `var(--${severity(i.head!).token})` }}>{tt(severity(i.head!).title)}</span><span class="muted">{num(i.count!)}</span></li>)}
+            : <li key={`h${i.head}`} class="head small" style={{ top: `${i.top}px`, height: `${HEAD}px` }}><span style={{ color: `var(--${severity(i.head!).token})` }}>{tt(severity(i.head!).title)}</span><span class="muted">{num(i.count!)}</span></li>)}
         </ul>
       </div>
     </section>

@@ -13,22 +13,20 @@ import { EventCard } from "./eventcard";
 import { EventList, walk } from "./events";
 import { Indicators } from "./indicators";
 import { Layers } from "./layers";
-import { centre, home, onCamera, startMap, zoomBy } from "./mapview";
+import { bearing, centre, home, startMap, zoomBy } from "./mapview";
 import * as s from "./store";
 import { ReportCard, ThingCard } from "./thingcard";
 import { backToLive, PastFrame, Timeline } from "./timeline";
 import { TopBar } from "./topbar";
 
 function Tools() {
-  const [bearing, setBearing] = useState(0);
-  useEffect(() => onCamera(setBearing), []);
   return (
     <div class="tools panel" role="toolbar" aria-label={t("map.label")}>
       <button class={s.threeD.value ? "wide on" : "wide"} aria-pressed={s.threeD.value} onClick={() => (s.threeD.value = !s.threeD.value)} title="D">{t(s.threeD.value ? "map.2d" : "map.3d")}</button>
       <button aria-label={t("map.in")} title={t("map.in")} onClick={() => zoomBy(1)}><Icon name="plus" size={18} /></button>
       <button aria-label={t("map.out")} title={t("map.out")} onClick={() => zoomBy(-1)}><Icon name="minus" size={18} /></button>
       <button aria-label={t("map.home")} title={t("map.home")} onClick={home}><Icon name="map" size={18} /></button>
-      {Math.abs(bearing) > 1 && <button aria-label={t("map.north")} title={t("map.north")} onClick={home}><span style={{ transform: `rotate(${-bearing}deg)` }}><Icon name="navigation" size={18} /></span></button>}
+      {Math.abs(bearing.value) > 1 && <button aria-label={t("map.north")} title={t("map.north")} onClick={home}><span style={{ transform: `rotate(${-bearing.value}deg)` }}><Icon name="navigation" size={18} /></span></button>}
     </div>
   );
 }
@@ -42,7 +40,7 @@ function Menu() {
   const report = () => { s.closeCard(); s.reporting.value = m.at; s.menu.value = null; };
   const copy = () => { void navigator.clipboard?.writeText(said).then(() => s.tell(t("map.copied", { c: said })), () => s.tell(said)); s.menu.value = null; };
   return (
-    <div class="menu panel" role="menu" style={{ left: Math.min(m.x, innerWidth - 580), top: m.y }}>
+    <div class="menu panel" role="menu" style={{ left: `${Math.min(m.x, innerWidth - 580)}px`, top: `${m.y}px` }}>
       {s.moment.value === null && <button ref={first} role="menuitem" data-do="report" onClick={report}><Icon name="megaphone" />{t("map.report")}</button>}
       <button role="menuitem" onClick={copy}><Icon name="copy" />{t("map.copy")}<span class="muted small">{said}</span></button>
     </div>

@@ -1,5 +1,5 @@
 /** The wall's map: ties the signals to mapkit, and the mouse to the signals. */
-import { effect } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import {
   calm, createMap, GeoJsonLayer, GROUPS, liveAtlas, PathLayer, pydeckLayers, rgba, ScatterplotLayer, severity, TextLayer,
   type Atlas, type DeckJson, type Group, type GroupData, type Theme, type TwinMap,
@@ -38,6 +38,7 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   twin.map.on("moveend", seen);
   twin.map.on("zoomend", drawEvents);
   twin.map.once("load", seen);
+  twin.map.on("rotate", () => (bearing.value = Math.round(twin.map.getBearing())));
   s.onFrame.add(glide);
   let was: Theme = theme.value;
   let said = lang.value;
@@ -94,6 +95,7 @@ function glide(): void {
     if (now - last >= Math.max(33, cost * 3)) {
       last = now;
       drawMovers(now);
+      if (s.selected.value?.type === "thing" && s.thing.value && s.movers.where(s.thing.value.num)) drawSelection();
       cost = performance.now() - now;
     }
     gliding = s.movers.moving(now) ? requestAnimationFrame(step) : 0;
@@ -106,7 +108,7 @@ function drawMovers(now: number): void {
   groups = s.movers.groups(theme.value, now);
   const off = s.hidden.value.has("movers");
   const inject = Object.fromEntries(
-    GROUPS.map((g) => [g, { data: groups![g], iconAtlas: atlas.atlas, iconMapping: atlas.mapping, visible: !off, billboard: false }]),
+    GROUPS.map((g) => [g, { data: groups![g], iconAtlas: atlas.atlas, iconMapping: atlas.mapping, visible: !off, billboard: false, sizeScale: moverScale() }]),
   );
   twin.setGroup("movers", pydeckLayers(moverJson, inject));
 }
@@ -116,7 +118,7 @@ function drawEvents(): void {
   const list = s.filter.value === "closed" ? s.closedEvents.value : s.events.value;
   drawnEvents = s.hidden.value.has("events") ? [] : list.filter((ev) => ev.point).sort((a, b) => b.severity - a.severity);
   const zoom = twin.map.getZoom();
-  const size = zoom < 10 ? 13 : zoom < 12 ? 19 : zoom < 14 ? 25 : 30;
+  const size = zoom < 10 ? 15 : zoom < 12 ? 21 : zoom < 14 ? 27 : 34;
   twin.setGroup("events", pydeckLayers(eventJson, {
     events: {
       data: drawnEvents, iconAtlas: atlas.atlas, iconMapping: atlas.mapping, getSize: size, visible: true,
@@ -125,6 +127,12 @@ function drawEvents(): void {
     },
   }));
 }
+
+/** Arrows shrink with the city, so that four hundred vehicles stay a texture and events stand out. */
+const moverScale = () => {
+  const zoom = twin.map.getZoom();
+  return zoom < 11 ? 0.55 : zoom < 12.5 ? 0.75 : zoom < 14 ? 0.9 : 1.1;
+};
 
 /** A new event pulses thrice and then stays. */
 let pulsing = 0;
@@ -146,6 +154,15 @@ function pulse(): void {
   pulsing = requestAnimationFrame(step);
 }
 
+let framed: unknown = null;
+
+/** Show all of these points at once, beside the panels. */
+function fitAll(points: LonLat[]): void {
+  if (!points.length) return;
+  const [xs, ys] = [points.map((q) => q[0]), points.map((q) => q[1])];
+  fitBounds([Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]);
+}
+
 function drawRoutes(): void {
   const p = s.proposals.value;
   if (!p) {
@@ -153,6 +170,10 @@ function drawRoutes(): void {
     return;
   }
   const hot = p.hot ?? p.data.crews[0]?.code;
+  if (framed !== p.data) {
+    framed = p.data;
+    fitAll(p.data.crews.slice(0, 3).flatMap((c) => [c.point, ...(c.route ?? [])]));
+  }
   const routes = p.data.crews.filter((c) => c.route && c.route.length > 1).sort((a, b) => Number(a.code === hot) - Number(b.code === hot));
   const line = (id: string, width: number, ink: (c: (typeof routes)[number]) => number[]) => new PathLayer({
     id, data: routes, getPath: (c: (typeof routes)[number]) => c.route as never, widthUnits: "pixels", getWidth: (c: (typeof routes)[number]) => (c.code === hot ? width : width - 2),
@@ -242,9 +263,8 @@ export const centre = (): LonLat => {
   return [c.lng, c.lat];
 };
 
-export const onCamera = (call: (bearing: number) => void): void => {
-  twin.map.on("rotate", () => call(twin.map.getBearing()));
-};
+/** The compass may be drawn before the map stands. */
+export const bearing = signal(0);
 
 const PICKS = ["events", ...GROUPS];
 

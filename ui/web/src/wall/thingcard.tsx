@@ -15,6 +15,7 @@ const UNITS: Record<string, string> = { m2: "m²", m3: "m³", "m3/h": "m³/h", k
 function Value({ field }: { field: Field }) {
   const text = tt(field.text);
   if (field.value === null || field.value === "") return <span class="muted">—</span>;
+  if (typeof field.value === "boolean") return <>{t(field.value ? "value.yes" : "value.no")}</>;
   if (typeof field.value === "number") return <>{num(field.value)}{field.unit && <span class="unit">{UNITS[field.unit] ?? field.unit}</span>}</>;
   return <>{text || String(field.value)}{field.unit && <span class="unit">{UNITS[field.unit] ?? field.unit}</span>}</>;
 }
@@ -31,8 +32,8 @@ function History({ th }: { th: Thing }) {
       <h3>{t("thing.history")}</h3>
       <ol class="history">
         {[...list].sort((a, b) => b.version - a.version).slice(0, 20).map((v) => (
-          <li key={v.version}><time class="muted small">{when(v.from)}</time>
-            <div><b>{t(`thing.action.${["insert", "update", "remove"].includes(v.action) ? v.action : "update"}` as Key)}</b> <span class="muted">{[v.actor, t("thing.version", { n: v.version })].filter(Boolean).join(" · ")}</span>
+          <li key={v.version}><time class="muted small">{when(v.at)}</time>
+            <div><b>{t(`thing.action.${["insert", "update", "remove"].includes(v.action) ? v.action : "update"}` as Key)}</b> <span class="muted">{[tt(v.actor_name) || v.actor, t("thing.version", { n: v.version })].filter(Boolean).join(" · ")}</span>
               {v.action !== "insert" && v.changes.slice(0, 4).map((c) => <p class="small">{tt(c.title)}: <span class="muted">{short(c.before)} → </span>{short(c.after)}</p>)}</div></li>
         ))}
       </ol>

@@ -11,13 +11,6 @@ import * as s from "./store";
 
 const KIND_ICONS: Record<string, string> = { event: "flag", park: "trees", toilet: "toilet", bin: "trash-2", vehicle: "truck", crew: "users", camera: "cctv", sensor: "gauge", district: "landmark", street: "map-pin", street_tree: "tree-deciduous", road: "route", building: "building-2", water_body: "waves", sub_compartment: "tree-pine", green_space: "leaf" };
 
-function coordinates(q: string): [number, number] | null {
-  const m = /^\s*(-?\d{1,3}(?:\.\d+)?)\s*[,，\s]\s*(-?\d{1,3}(?:\.\d+)?)\s*$/.exec(q);
-  if (!m) return null;
-  const [a, b] = [Number(m[1]), Number(m[2])];
-  return Math.abs(b) <= 90 && Math.abs(a) <= 180 ? (Math.abs(a) <= 90 && Math.abs(b) > 90 ? [b, a] : [a, b]) : Math.abs(a) <= 90 ? [b, a] : null;
-}
-
 function Search() {
   const [q, setQ] = useState("");
   const [found, setFound] = useState<Found[] | null>(null);
@@ -25,8 +18,6 @@ function Search() {
   const box = useRef<HTMLInputElement>(null);
   useEffect(() => {
     if (!q.trim()) return setFound(null);
-    const place = coordinates(q);
-    if (place) return setFound([{ num: null, kind: "place", kind_title: { zh: "坐标", en: "Coordinates" }, code: "", name: t("search.coords", { c: place.join(", ") }), district_name: null, point: place }]);
     let old = false;
     const wait = setTimeout(() => {
       get<{ results: Found[] }>(`/api/v1/search?q=${encodeURIComponent(q.trim())}&limit=8`).then((r) => {
@@ -85,7 +76,7 @@ function Clock() {
       <b>{hms(s.shownNow())}</b>
       {past !== null ? <span class="state past">{t("live.past")}</span>
         : lost ? <span class="state lost"><i />{t("live.lost")}</span>
-        : <span class="state live"><i />{t("live.now")}<span class="muted small">{num(Math.round(lag * 10) / 10)} s</span></span>}
+        : <span class="state live"><i />{t("live.now")}<span class="muted small">{lag.toFixed(1)} s</span></span>}
     </div>
   );
 }

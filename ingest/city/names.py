@@ -1,0 +1,85 @@
+"""Plausible names: roads after places of the country, parks, companies, people, plates."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ingest.city.plane import facts
+
+_SAID = facts("names.json")
+_PLACES: list[str] = _SAID["places"]
+_LETTERS_A: str = _SAID["first"]
+_LETTERS_B: str = _SAID["second"]
+_PARK_A: list[str] = _SAID["park_first"]
+_PARK_B: list[str] = _SAID["park_second"]
+AMENITIES: list[str] = _SAID["amenities"]
+CONTRACTORS: list[str] = _SAID["contractors"]
+SURNAMES: str = _SAID["surnames"]
+GIVEN: list[str] = _SAID["given"]
+# Name, Latin name, share of the street trees.
+SPECIES: list[tuple[str, str, float]] = [tuple(s) for s in _SAID["street_species"]]
+FOREST_SPECIES: list[str] = _SAID["forest_species"]
+_COMPASS = {0: ("东", "中", "西"), 1: ("北", "中", "南")}
+
+
+def roads(gen: np.random.Generator, eastward: np.ndarray, long: np.ndarray) -> list[str]:
+    """Return a name for each road; long ones after places, short ones of two letters."""
+    taken: set[str] = set()
+    out = []
+    order = gen.permutation(len(_PLACES))
+    used = 0
+    for east, is_long in zip(eastward, long, strict=True):
+        if is_long and used < 3 * len(_PLACES):
+            place, part = (
+                _PLACES[order[used % len(_PLACES)]],
+                _COMPASS[0 if east else 1][used // len(_PLACES)],
+            )
+            name = f"{place}{part if used >= len(_PLACES) or is_long else ''}路"
+            used += 1
+        else:
+            name = _two(gen) + ("路" if is_long or gen.random() < 0.8 else "街")
+        while name in taken:
+            name = _two(gen) + "路"
+            if len(taken) > 1_200:
+                name = _two(gen)[0] + name
+        taken.add(name)
+        out.append(name)
+    return out
+
+
+def _two(gen: np.random.Generator) -> str:
+    a, b = int(gen.integers(len(_LETTERS_A))), int(gen.integers(len(_LETTERS_B)))
+    return _LETTERS_A[a] + _LETTERS_B[b]
+
+
+def park(gen: np.random.Generator, taken: set[str], area_m2: float) -> str:
+    """Return a park's name that is not taken yet."""
+    ending = "公园" if area_m2 > 9_000 else "口袋公园" if area_m2 < 5_000 else "绿苑公园"
+    while True:
+        name = (
+            _PARK_A[int(gen.integers(len(_PARK_A)))]
+            + _PARK_B[int(gen.integers(len(_PARK_B)))]
+            + ending
+        )
+        if gen.random() < 0.4:
+            name = _two(gen) + name[2:]
+        if name not in taken:
+            taken.add(name)
+            return name
+
+
+def person(gen: np.random.Generator) -> str:
+    """Return a plausible personal name."""
+    return SURNAMES[int(gen.integers(len(SURNAMES)))] + GIVEN[int(gen.integers(len(GIVEN)))]
+
+
+def plate(gen: np.random.Generator, taken: set[str], electric: bool) -> str:
+    """Return a plate in the form of the city's, not taken yet; new-energy plates have six signs."""
+    letters = "ABCDEFGHJKLMN"
+    while True:
+        area = letters[int(gen.integers(len(letters)))]
+        digits = "".join(str(d) for d in gen.integers(0, 10, 5))
+        made = f"沪{area}·{'D' + digits if electric else digits}"
+        if made not in taken:
+            taken.add(made)
+            return made

@@ -1,0 +1,1 @@
+"""Acceptance in a real browser against a whole running installation."""
