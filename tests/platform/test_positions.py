@@ -14,6 +14,7 @@ from ingest.writer import Message, write, write_all
 from twin import db, positions
 
 T0 = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+LAST_NOTE = "select note from twin.journal where class = 'observation' order by id desc limit 1"
 TOPIC = "twin/v1/vehicle/V1/position"
 
 
@@ -54,9 +55,7 @@ def test_a_late_fix_is_kept_but_is_not_the_last(num: int) -> None:
 def test_the_digest_of_a_batch_can_be_computed_again(num: int) -> None:
     write(Registry(), [fix(100), fix(101), fix(102)])
     with db.engine("audit").connect() as conn:
-        note = conn.scalar(
-            text("select note from twin.journal where note ? 'digest' order by id desc limit 1")
-        )
+        note = conn.scalar(text(LAST_NOTE))
         rows = conn.execute(
             text(
                 "select concat_ws(' ', num, extract(epoch from at), lon, lat) as line "
