@@ -206,6 +206,7 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
             "point": [said["lon"], said["lat"]] if said["lon"] is not None else None,
         }
         if said["class"] == "case" and view is not None:
+            view.definition(said["after"])  # now, while the connection is open; shown after it
             entry["case"] = said["after"]
             entry["view"] = view
             # Read now: the connection is closed when the entry is shown to each client.

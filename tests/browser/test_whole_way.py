@@ -43,8 +43,9 @@ def seen_by_citizen(city: City, code: str) -> dict[str, Any]:
 
 def crew_of(city: City, user: str) -> dict[str, Any]:
     token = city.token(user)
-    crew: dict[str, Any] = city.get("/api/v1/tasks", token)["crew"]
-    return crew
+    code = city.get("/api/v1/tasks", token)["crew"]["code"]
+    card: dict[str, Any] = city.get(f"/api/v1/things/{code}", token)
+    return card
 
 
 def photo(path: Path) -> Path:
