@@ -175,7 +175,11 @@ def _from_columns(read: reading.Source, named: naming.Mapping_) -> np.ndarray:
         xs = [_float(v) for v in read.columns[named.x]]
         ys = [_float(v) for v in read.columns[named.y]]
         made = np.empty(len(xs), dtype=object)
-        good = [i for i, (a, b) in enumerate(zip(xs, ys, strict=True)) if a is not None and b is not None]
+        good = [
+            i
+            for i, (a, b) in enumerate(zip(xs, ys, strict=True))
+            if a is not None and b is not None
+        ]
         if good:
             pairs = [(xs[i], ys[i]) for i in good]
             made[good] = shapely.points(np.array(pairs, dtype=float))
@@ -302,7 +306,9 @@ def _take(
     if code in taken and taken[code] != key:
         return f"the code {code!r} belongs to another {kind.kind}"
     if key in seen:
-        return f"the key {key!r} stands here twice" if named.key else "the same row stands here twice"
+        return (
+            f"the key {key!r} stands here twice" if named.key else "the same row stands here twice"
+        )
     seen.add(key)
     batch.columns["source_key"].append(key)
     for target in head:
@@ -340,5 +346,7 @@ def quarantine(
         folder.mkdir(parents=True, exist_ok=True)
         frame.to_file(target, driver="GPKG", layer="quarantine", engine="pyogrio")
     except (OSError, RuntimeError) as why:
-        raise Unavailable(f"The quarantine file {target} cannot be written ({why}); nothing was loaded.") from why
+        raise Unavailable(
+            f"The quarantine file {target} cannot be written ({why}); nothing was loaded."
+        ) from why
     return target

@@ -139,7 +139,9 @@ class Hub:
             for client in watching:
                 key = (client.actor.key(), client.wants_full)
                 if key not in made:
-                    made[key] = _frame(rows, client, moment, busy, None if client.wants_full else since)
+                    made[key] = _frame(
+                        rows, client, moment, busy, None if client.wants_full else since
+                    )
                 raw = made[key]
                 if raw is not None:
                     client.show(raw)
@@ -209,26 +211,31 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
             view.definition(said["after"])  # now, while the connection is open; shown after it
             entry["case"] = said["after"]
             entry["view"] = view
-            # Read now: the connection is closed when the entry is shown to each client.
-            view.definition(said["after"])
         if said["class"] == "thing":
             after_ = said["after"] or said["before"] or {}
             keys = ("num", "code", "name", "state")
-            entry["thing"] = {k: after_.get(k) for k in keys} | {"kind": said["kind"], "point": entry["point"]}
+            entry["thing"] = {k: after_.get(k) for k in keys} | {
+                "kind": said["kind"],
+                "point": entry["point"],
+            }
         result.append(entry)
     return result
 
 
 def for_client(entry: dict[str, Any], client: Client) -> str | None:
     """Return the message of an entry for one client, or None when it is not for it."""
-    if entry["class"] not in SHOWN or not visible_district(client.actor, entry["district"], entry["level"]):
+    if entry["class"] not in SHOWN or not visible_district(
+        client.actor, entry["district"], entry["level"]
+    ):
         open_kind = entry["class"] in ("declaration", "load") and not client.actor.anonymous
         if not open_kind:
             return None
     layer = "events" if entry["class"] == "case" else "things"
     if layer not in client.layers or not _inside(entry["point"], client.bbox, layer):
         return None
-    said = {k: v for k, v in entry.items() if k not in ("case", "view", "level")} | {"type": "entry"}
+    said = {k: v for k, v in entry.items() if k not in ("case", "view", "level")} | {
+        "type": "entry"
+    }
     if "case" in entry:
         if not client.actor.may("event.read"):
             return None

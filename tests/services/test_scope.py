@@ -101,7 +101,9 @@ def test_search_finds_only_what_may_be_seen(api: Api) -> None:
 def test_live_sends_only_the_own_district(api: Api) -> None:
     with api.http.websocket_connect("/live", headers=api.headers(XUHUI)) as socket:
         start = json.loads(socket.receive_text())["seq"]
-        socket.send_text(json.dumps({"subscribe": {"layers": ["events", "things"], "after": start}}))
+        socket.send_text(
+            json.dumps({"subscribe": {"layers": ["events", "things"], "after": start}})
+        )
         report(api, 121.42)
         east = report(api, 121.47)
         seen = []
