@@ -15,7 +15,7 @@ from typing import Any
 import geopandas
 import numpy as np
 import shapely
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from gis import crs as reference
 from gis import geometry
@@ -99,10 +99,11 @@ def load(
         say("placing", 0.2)
         shapes = _shapes(declared, read, named, wanted, result)
         say("checking", 0.4)
-        batch = fit(declared, read, named, shapes)
+        taken = _taken(conn, declared, read, named, source or path.stem)
+        batch = fit(declared, read, named, shapes, taken)
         result.repaired, result.quarantined = batch.repaired, len(batch.refused)
-        for _, _, _, why in batch.refused:
-            short = re.sub(r"'[^']*'|[-\d.]+", "…", why)[:80]
+        for _, _, _, reason in batch.refused:
+            short = re.sub(r"'[^']*'|[-\d.]+", "…", reason)[:80]
             result.reasons[short] = result.reasons.get(short, 0) + 1
         say("writing", 0.6)
         _store(conn, declared, batch, result, path, actor, source or path.stem)
@@ -174,13 +175,20 @@ def _from_columns(read: reading.Source, named: naming.Mapping_) -> np.ndarray:
         xs = [_float(v) for v in read.columns[named.x]]
         ys = [_float(v) for v in read.columns[named.y]]
         made = np.empty(len(xs), dtype=object)
-        good = [i for i, (a, b) in enumerate(zip(xs, ys, strict=True)) if a is not None and b is not None]
+        good = [
+            i
+            for i, (a, b) in enumerate(zip(xs, ys, strict=True))
+            if a is not None and b is not None
+        ]
         if good:
             pairs = [(xs[i], ys[i]) for i in good]
             made[good] = shapely.points(np.array(pairs, dtype=float))
         return made
     if named.wkt:
-        return np.asarray(shapely.from_wkt([str(v or "") for v in read.columns[named.wkt]], on_invalid="ignore"))
+        said = [str(v or "") for v in read.columns[named.wkt]]
+        # A NaN among the numbers is refused later, with its row and reason.
+        with np.errstate(invalid="ignore"):
+            return np.asarray(shapely.from_wkt(said, on_invalid="ignore"))
     listed = ", ".join(list(read.columns)[:20])
     raise Unreadable(f"No coordinates were found in the columns {listed}; give --x COL --y COL.")
 
@@ -208,80 +216,108 @@ def _found_crs(read: reading.Source, shapes: np.ndarray, result: LoadResult) -> 
     return "EPSG:4326"
 
 
+def _taken(
+    conn: Connection, kind: Kind, read: reading.Source, named: naming.Mapping_, source: str
+) -> dict[str, str | None]:
+    """Return the official codes of the file that stand already, with this source's key of each."""
+    column = named.fields.get("code")
+    if kind.kind not in naming.CODED or column is None:
+        return {}
+    codes = [str(c) for c in read.columns[column] if c is not None]
+    rows = conn.execute(
+        text(
+            f"select g.code, case when t.source = :s then t.source_key end as key from twin.thing g "
+            f"left join {kind.topic}.{kind.kind} t on t.id = g.id where g.code = any(:codes)"
+        ),
+        {"s": source, "codes": codes},
+    )
+    return {r.code: r.key for r in rows}
+
+
 def fit(
-    kind: Kind, read: reading.Source, named: naming.Mapping_, shapes: np.ndarray | None
-) -> Batch:
-    """Sort rows into those that fit the kind and those that do not."""
-    fields = {t: c for t, c in named.fields.items() if t in kind.fields}
-    head = [t for t in ("name", "state", *(("code",) if kind.kind in naming.CODED else ()))
-            if t in named.fields]  # fmt: skip
-    batch = Batch({n: [] for n in ("source_key", *head, *fields)}, [])
-    if shapes is not None:
-        batch.columns["geom"] = []
-    batch.refused += [(n, row, None, why) for n, row, why in read.refused]
-    required = [f.name for f in kind.fields.values() if f.required and f.name not in fields]
-    seen: set[str] = set()
-    names = list(read.columns)
-    for i, cells in enumerate(zip(*read.columns.values(), strict=True)) if names else ():
-        row = dict(zip(names, cells, strict=True))
-        shape = shapes[i] if shapes is not None else None
-        why = _take(kind, row, shape, fields, head, named, required, seen, batch)
-        if why:
-            batch.refused.append((i + 1, row, shape, why))
-    if not names and shapes is not None:
-        _only_shapes(kind, shapes, required, batch)
-    return batch
-
-
-def _only_shapes(kind: Kind, shapes: np.ndarray, required: list[str], batch: Batch) -> None:
-    seen: set[str] = set()
-    for i, shape in enumerate(shapes):
-        why = _take(kind, {}, shape, {}, [], naming.Mapping_(), required, seen, batch)
-        if why:
-            batch.refused.append((i + 1, {}, shape, why))
-
-
-def _take(
     kind: Kind,
-    row: dict[str, Any],
-    shape: Any,
-    fields: Mapping[str, str],
-    head: Sequence[str],
+    read: reading.Source,
     named: naming.Mapping_,
-    required: Sequence[str],
-    seen: set[str],
-    batch: Batch,
-) -> str | None:
-    """Add a row to the batch, or return the reason why not."""
-    if required:
-        return f"{required[0]} is required and the file has no column for it"
-    try:
-        typed = {t: values.parse(row[c], kind.fields[t]) for t, c in fields.items()}
-    except values.Unfit as why:
-        return str(why)
-    made = None
-    if "geom" in batch.columns:
-        made = geometry.mend(shape, kind.geometry)
-        if made.shape is None:
-            return made.reason
-    said_key = row.get(named.key) if named.key else None
-    if named.key and said_key is None:
-        return f"the key {named.key} is empty"
-    key = str(said_key) if said_key is not None else _digest(row, made.shape if made else None)
-    if key in seen:
-        return f"the key {key!r} stands here twice" if named.key else "the same row stands here twice"
-    seen.add(key)
-    batch.columns["source_key"].append(key)
-    for target in head:
-        cell = row.get(named.fields[target])
-        batch.columns[target].append(str(cell) if cell is not None else None)
-    for target, value in typed.items():
-        batch.columns[target].append(value)
-    if made is not None:
-        batch.repaired += made.repair is not None
-        flat = shapely.set_srid(made.shape, 4326)
-        batch.columns["geom"].append(shapely.to_wkb(flat, hex=True, include_srid=True))
-    return None
+    shapes: np.ndarray | None,
+    taken: Mapping[str, str | None],
+) -> Batch:
+    """Sort rows into those that fit the kind and those that do not.
+
+    `taken` holds official codes that stand already: each may only come again under its own key.
+    """
+    sorter = Sorter(kind, named, taken, with_shapes=shapes is not None)
+    sorter.batch.refused += [(n, row, None, why) for n, row, why in read.refused]
+    names = list(read.columns)
+    count = len(read.columns[names[0]]) if names else len(shapes) if shapes is not None else 0
+    for i in range(count):
+        row = {name: read.columns[name][i] for name in names}
+        shape = shapes[i] if shapes is not None else None
+        try:
+            sorter.take(row, shape)
+        except values.Unfit as why:
+            sorter.batch.refused.append((i + 1, row, shape, str(why)))
+    return sorter.batch
+
+
+class Sorter:
+    """Takes rows one by one into a batch; values.Unfit carries the reason of a refusal."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        named: naming.Mapping_,
+        taken: Mapping[str, str | None],
+        *,
+        with_shapes: bool,
+    ) -> None:
+        self.kind, self.named, self.taken = kind, named, taken
+        self.fields = {t: c for t, c in named.fields.items() if t in kind.fields}
+        coded = ("code",) if kind.kind in naming.CODED else ()
+        self.head = [t for t in ("name", "state", *coded) if t in named.fields]
+        shape = ("geom",) if with_shapes else ()
+        self.batch = Batch({n: [] for n in ("source_key", *self.head, *self.fields, *shape)}, [])
+        lacking = (f.name for f in kind.fields.values() if f.required and f.name not in self.fields)
+        self.lacks = next(lacking, None)
+        self.seen: set[str] = set()
+
+    def take(self, row: dict[str, Any], shape: Any) -> None:
+        """Add a row to the batch, whole or not at all."""
+        if self.lacks:
+            raise values.Unfit(f"{self.lacks} is required and the file has no column for it")
+        fields = self.kind.fields
+        typed = {t: values.parse(row[c], fields[t]) for t, c in self.fields.items()}
+        made = None
+        if "geom" in self.batch.columns:
+            made = geometry.mend(shape, self.kind.geometry)
+            if made.shape is None:
+                raise values.Unfit(made.reason or "no geometry")
+        key = self._key(row, made.shape if made else None)
+        head = {t: row.get(self.named.fields[t]) for t in self.head}
+        texts = {t: str(cell) if cell is not None else None for t, cell in head.items()}
+        self._check_code(texts.get("code"), key)
+        self.seen.add(key)
+        for target, value in {"source_key": key, **texts, **typed}.items():
+            self.batch.columns[target].append(value)
+        if made is not None:
+            self.batch.repaired += made.repair is not None
+            flat = shapely.set_srid(made.shape, 4326)
+            self.batch.columns["geom"].append(shapely.to_wkb(flat, hex=True, include_srid=True))
+
+    def _key(self, row: Mapping[str, Any], shape: Any) -> str:
+        if self.named.key is None:
+            key, what = _digest(row, shape), "the same row"
+        else:
+            said = row.get(self.named.key)
+            if said is None:
+                raise values.Unfit(f"the key {self.named.key} is empty")
+            key, what = str(said), f"the key {str(said)!r}"
+        if key in self.seen:
+            raise values.Unfit(f"{what} stands here twice")
+        return key
+
+    def _check_code(self, code: str | None, key: str) -> None:
+        if code is not None and code in self.taken and self.taken[code] != key:
+            raise values.Unfit(f"the code {code!r} belongs to another {self.kind.kind}")
 
 
 def _digest(row: Mapping[str, Any], shape: Any) -> str:
@@ -307,5 +343,7 @@ def quarantine(
         folder.mkdir(parents=True, exist_ok=True)
         frame.to_file(target, driver="GPKG", layer="quarantine", engine="pyogrio")
     except (OSError, RuntimeError) as why:
-        raise Unavailable(f"The quarantine file {target} cannot be written ({why}); nothing was loaded.") from why
+        raise Unavailable(
+            f"The quarantine file {target} cannot be written ({why}); nothing was loaded."
+        ) from why
     return target

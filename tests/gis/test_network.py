@@ -1,0 +1,69 @@
+"""Travel times: on a grid reckoned by hand, one-way streets, limits, the way there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gis import network
+
+STEP = 0.01
+SPEED = 36.0  # 10 m/s
+
+
+def line(*points: tuple[float, float]) -> np.ndarray:
+    return np.array([(121.4 + STEP * x, 31.2 + STEP * y) for x, y in points])
+
+
+def graph(*lines: np.ndarray, oneway: tuple[bool, ...] | None = None) -> network.RoadGraph:
+    flags = np.array(oneway or [False] * len(lines))
+    return network.build(list(lines), np.full(len(lines), SPEED), flags)
+
+
+def seconds_north(steps: float) -> float:
+    return steps * STEP * network.M_PER_DEG / 10.0
+
+
+def test_time_along_a_line() -> None:
+    g = graph(line((0, 0), (0, 1), (0, 2)))
+    times, _ = network.travel_times(network.reach(g, 121.4, 31.22), line((0, 0)))
+    assert times[0] == pytest.approx(seconds_north(2), rel=1e-3)
+
+
+def test_shared_vertices_are_junctions() -> None:
+    g = graph(line((0, 0), (0, 1), (0, 2)), line((-1, 1), (0, 1), (1, 1)))
+    reached = network.reach(g, 121.41, 31.21)
+    _, nodes = network.travel_times(reached, line((0, 0)))
+    assert len(reached.route(int(nodes[0]))) == 3
+
+
+def test_crossing_without_shared_vertex_is_a_bridge() -> None:
+    g = graph(line((0, 0), (0, 2)), line((-1, 1), (1, 1)), line((0, 0), (-1, 1)))
+    times, _ = network.travel_times(network.reach(g, 121.41, 31.21, limit_s=1e5), line((0, 2)))
+    assert times[0] > seconds_north(2)
+
+
+def test_one_way_streets_cost_the_way_round() -> None:
+    ring = (line((0, 0), (0, 1)), line((0, 1), (1, 1)), line((1, 1), (1, 0)), line((1, 0), (0, 0)))
+    g = graph(*ring, oneway=(True, True, True, True))
+    forth, _ = network.travel_times(network.reach(g, 121.4, 31.21), line((0, 0)))
+    back, _ = network.travel_times(network.reach(g, 121.4, 31.2), line((0, 1)))
+    assert back[0] > 2.5 * forth[0]
+
+
+def test_beyond_the_limit_is_infinite() -> None:
+    g = graph(line((0, 0), (0, 50)))
+    times, nodes = network.travel_times(network.reach(g, 121.4, 31.2, limit_s=60), line((0, 50)))
+    assert np.isinf(times[0])
+    assert network.reach(g, 121.4, 31.2, limit_s=60).route(int(nodes[0])) == []
+
+
+def test_loose_pieces_are_not_snapped_to() -> None:
+    g = graph(line((0, 0), (0, 1), (0, 2)), line((5, 5), (5, 6)))
+    times, _ = network.travel_times(network.reach(g, 121.4, 31.2), line((5, 5)))
+    assert np.isfinite(times[0])
+
+
+def test_no_roads_is_an_error() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        network.build([], np.array([]), np.array([], bool))
