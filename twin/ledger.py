@@ -129,7 +129,13 @@ def checkpoint(conn: Connection, end: Tree, private_pem: str) -> str | None:
     now = conn.execute(text("select now()")).scalar_one()
     previous = bytes(last.root) if last else None
     body = "\n".join(
-        (ORIGIN, str(end.size), end.root().hex(), previous.hex() if previous else "-", now.isoformat())
+        (
+            ORIGIN,
+            str(end.size),
+            end.root().hex(),
+            previous.hex() if previous else "-",
+            now.isoformat(),
+        )
     )
     conn.execute(
         text(

@@ -15,7 +15,7 @@ from typing import Any
 import geopandas
 import numpy as np
 import shapely
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from gis import crs as reference
 from gis import geometry
@@ -99,7 +99,8 @@ def load(
         say("placing", 0.2)
         shapes = _shapes(declared, read, named, wanted, result)
         say("checking", 0.4)
-        batch = fit(declared, read, named, shapes)
+        taken = _taken(conn, declared, read, named, source or path.stem)
+        batch = fit(declared, read, named, shapes, taken)
         result.repaired, result.quarantined = batch.repaired, len(batch.refused)
         for _, _, _, why in batch.refused:
             short = re.sub(r"'[^']*'|[-\d.]+", "…", why)[:80]
@@ -174,13 +175,20 @@ def _from_columns(read: reading.Source, named: naming.Mapping_) -> np.ndarray:
         xs = [_float(v) for v in read.columns[named.x]]
         ys = [_float(v) for v in read.columns[named.y]]
         made = np.empty(len(xs), dtype=object)
-        good = [i for i, (a, b) in enumerate(zip(xs, ys, strict=True)) if a is not None and b is not None]
+        good = [
+            i
+            for i, (a, b) in enumerate(zip(xs, ys, strict=True))
+            if a is not None and b is not None
+        ]
         if good:
             pairs = [(xs[i], ys[i]) for i in good]
             made[good] = shapely.points(np.array(pairs, dtype=float))
         return made
     if named.wkt:
-        return np.asarray(shapely.from_wkt([str(v or "") for v in read.columns[named.wkt]], on_invalid="ignore"))
+        said = [str(v or "") for v in read.columns[named.wkt]]
+        # A NaN among the numbers is refused later, with its row and reason.
+        with np.errstate(invalid="ignore"):
+            return np.asarray(shapely.from_wkt(said, on_invalid="ignore"))
     listed = ", ".join(list(read.columns)[:20])
     raise Unreadable(f"No coordinates were found in the columns {listed}; give --x COL --y COL.")
 
@@ -208,10 +216,35 @@ def _found_crs(read: reading.Source, shapes: np.ndarray, result: LoadResult) -> 
     return "EPSG:4326"
 
 
+def _taken(
+    conn: Connection, kind: Kind, read: reading.Source, named: naming.Mapping_, source: str
+) -> dict[str, str | None]:
+    """Return the official codes of the file that stand already, with this source's key of each."""
+    column = named.fields.get("code")
+    if kind.kind not in naming.CODED or column is None:
+        return {}
+    codes = [str(c) for c in read.columns[column] if c is not None]
+    rows = conn.execute(
+        text(
+            f"select g.code, case when t.source = :s then t.source_key end as key from twin.thing g "
+            f"left join {kind.topic}.{kind.kind} t on t.id = g.id where g.code = any(:codes)"
+        ),
+        {"s": source, "codes": codes},
+    )
+    return {r.code: r.key for r in rows}
+
+
 def fit(
-    kind: Kind, read: reading.Source, named: naming.Mapping_, shapes: np.ndarray | None
+    kind: Kind,
+    read: reading.Source,
+    named: naming.Mapping_,
+    shapes: np.ndarray | None,
+    taken: Mapping[str, str | None],
 ) -> Batch:
-    """Sort rows into those that fit the kind and those that do not."""
+    """Sort rows into those that fit the kind and those that do not.
+
+    `taken` holds official codes that stand already: each may only come again under its own key.
+    """
     fields = {t: c for t, c in named.fields.items() if t in kind.fields}
     head = [t for t in ("name", "state", *(("code",) if kind.kind in naming.CODED else ()))
             if t in named.fields]  # fmt: skip
@@ -225,7 +258,7 @@ def fit(
     for i, cells in enumerate(zip(*read.columns.values(), strict=True)) if names else ():
         row = dict(zip(names, cells, strict=True))
         shape = shapes[i] if shapes is not None else None
-        why = _take(kind, row, shape, fields, head, named, required, seen, batch)
+        why = _take(kind, row, shape, fields, head, named, required, seen, taken, batch)
         if why:
             batch.refused.append((i + 1, row, shape, why))
     if not names and shapes is not None:
@@ -236,7 +269,7 @@ def fit(
 def _only_shapes(kind: Kind, shapes: np.ndarray, required: list[str], batch: Batch) -> None:
     seen: set[str] = set()
     for i, shape in enumerate(shapes):
-        why = _take(kind, {}, shape, {}, [], naming.Mapping_(), required, seen, batch)
+        why = _take(kind, {}, shape, {}, [], naming.Mapping_(), required, seen, {}, batch)
         if why:
             batch.refused.append((i + 1, {}, shape, why))
 
@@ -250,6 +283,7 @@ def _take(
     named: naming.Mapping_,
     required: Sequence[str],
     seen: set[str],
+    taken: Mapping[str, str | None],
     batch: Batch,
 ) -> str | None:
     """Add a row to the batch, or return the reason why not."""
@@ -268,8 +302,13 @@ def _take(
     if named.key and said_key is None:
         return f"the key {named.key} is empty"
     key = str(said_key) if said_key is not None else _digest(row, made.shape if made else None)
+    code = str(row.get(named.fields["code"])) if "code" in head else None
+    if code in taken and taken[code] != key:
+        return f"the code {code!r} belongs to another {kind.kind}"
     if key in seen:
-        return f"the key {key!r} stands here twice" if named.key else "the same row stands here twice"
+        return (
+            f"the key {key!r} stands here twice" if named.key else "the same row stands here twice"
+        )
     seen.add(key)
     batch.columns["source_key"].append(key)
     for target in head:
@@ -307,5 +346,7 @@ def quarantine(
         folder.mkdir(parents=True, exist_ok=True)
         frame.to_file(target, driver="GPKG", layer="quarantine", engine="pyogrio")
     except (OSError, RuntimeError) as why:
-        raise Unavailable(f"The quarantine file {target} cannot be written ({why}); nothing was loaded.") from why
+        raise Unavailable(
+            f"The quarantine file {target} cannot be written ({why}); nothing was loaded."
+        ) from why
     return target

@@ -70,7 +70,14 @@ def _gdal(path: Path, kind: str, encoding: str, layer: str | None) -> Source:
             meta, fids, shapes, values = pyogrio.raw.read(
                 name, layer=layer, encoding=used, return_fids=True
             )
-        except (DataSourceError, DataLayerError, ValueError, UnicodeDecodeError, OverflowError, RuntimeError) as why:
+        except (
+            DataSourceError,
+            DataLayerError,
+            ValueError,
+            UnicodeDecodeError,
+            OverflowError,
+            RuntimeError,
+        ) as why:
             reason = str(why).splitlines()[0].replace(str(path), path.name)[:200]
             raise Unreadable(f"{path.name} cannot be read as {kind}: {reason}") from why
     notes += [str(w.message).splitlines()[0][:200] for w in said[:3]]
@@ -91,7 +98,10 @@ def _only_layer(name: str, notes: list[str]) -> str | None:
     listed = ", ".join(map(str, layers[:, 0]))
     notes.append(f"layers {listed}: the first with shapes is read; --layer picks another")
     with_shapes = [str(row[0]) for row in layers if row[1]] or [str(layers[0][0])]
-    counts = {n: pyogrio.read_info(name, layer=n, force_feature_count=True)["features"] for n in with_shapes}
+    counts = {
+        n: pyogrio.read_info(name, layer=n, force_feature_count=True)["features"]
+        for n in with_shapes
+    }
     return next((n for n in with_shapes if counts[n]), with_shapes[0])
 
 
@@ -206,12 +216,21 @@ def _csv(path: Path, encoding: str) -> Source:
 def _xlsx(path: Path, layer: str | None) -> Source:
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError) as why:
+    except (
+        InvalidFileException,
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        OSError,
+        SyntaxError,
+    ) as why:
         raise Unreadable(f"{path.name} cannot be read as a workbook ({why}).") from why
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if layer is not None and layer not in book.sheetnames:
-            raise Unreadable(f"{path.name} has no sheet {layer}; it has {', '.join(book.sheetnames)}.")
+            raise Unreadable(
+                f"{path.name} has no sheet {layer}; it has {', '.join(book.sheetnames)}."
+            )
         for sheet in [book[layer]] if layer else book.worksheets:
             rows = [list(r) for r in sheet.iter_rows(values_only=True)]
             rows = [r for r in rows if any(c not in (None, "") for c in r)]
@@ -236,7 +255,9 @@ def _table(path: Path, rows: Sequence[Sequence[Any]]) -> Source:
         cells = list(row) + [None] * (len(names) - len(row))
         if len(cells) > len(names) and any(c not in (None, "") for c in cells[len(names) :]):
             given = dict(zip(names, map(_cell, cells), strict=False))
-            made.refused.append((number, given, f"{len(row)} cells where the header has {len(names)}"))
+            made.refused.append(
+                (number, given, f"{len(row)} cells where the header has {len(names)}")
+            )
             continue
         for name, cell in zip(names, cells, strict=False):
             made.columns[name].append(_cell(cell))

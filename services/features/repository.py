@@ -89,6 +89,6 @@ def extent(kind: Kind, actor: Actor) -> sa.Select[Any]:
     source = as_of(kind, None)
     f = sa.func.public
     hull = f.ST_Extent(source.c.geom)
-    return sa.select(*(getattr(f, n)(hull) for n in ("ST_XMin", "ST_YMin", "ST_XMax", "ST_YMax"))).where(
-        visible(actor, source, kind)
-    )
+    return sa.select(
+        *(getattr(f, n)(hull) for n in ("ST_XMin", "ST_YMin", "ST_XMax", "ST_YMax"))
+    ).where(visible(actor, source, kind))

@@ -171,4 +171,3 @@ def updates(code: str, form: str) -> Response:
     except TwinError as why:
         return _refused(form, why)
     return answer(form, "service_request_updates", "request_update", rows)
-
