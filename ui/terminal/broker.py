@@ -62,7 +62,9 @@ class Broker:
 
     def command(self) -> list[str]:
         """Return the command that runs the broker in the foreground."""
-        return [*as_user(None), "/usr/sbin/mosquitto", "-c", str(self.folder / "mosquitto.conf")]
+        # Not left to its own change of user: that would clear the signal at the supervisor's death.
+        user = USER if known_user(USER) else None
+        return [*as_user(user), "/usr/sbin/mosquitto", "-c", str(self.folder / "mosquitto.conf")]
 
     def answers(self) -> bool:
         """Tell whether the broker accepts connections."""
