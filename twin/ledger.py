@@ -183,7 +183,7 @@ def _sealed(conn: Connection, after: int) -> Iterator[Any]:
 
 def verify(conn: Connection, public_pem: str, after: int = 0) -> Report:
     """Check every sealed entry after a sequence number, and every checkpoint from there on."""
-    counts = {
+    counts: dict[str, Any] = {
         "unsealed": int(conn.execute(text("select count(*) from twin.unsealed")).scalar_one()),
         "checkpoints": int(conn.execute(text("select count(*) from twin.checkpoint")).scalar_one()),
     }

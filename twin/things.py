@@ -97,7 +97,8 @@ def _stage(
     conn.execute(text("drop table if exists stage"))
     conn.execute(
         text(
-            f"create temp table stage (id uuid, was uuid, num int4, same boolean, at geometry, {defined}) on commit drop"
+            "create temp table stage (id uuid, was uuid, num int4, same boolean, at geometry, "
+            f"{defined}) on commit drop"
         )
     )
     raw = conn.connection.driver_connection

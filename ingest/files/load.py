@@ -102,8 +102,8 @@ def load(
         taken = _taken(conn, declared, read, named, source or path.stem)
         batch = fit(declared, read, named, shapes, taken)
         result.repaired, result.quarantined = batch.repaired, len(batch.refused)
-        for _, _, _, why in batch.refused:
-            short = re.sub(r"'[^']*'|[-\d.]+", "…", why)[:80]
+        for _, _, _, reason in batch.refused:
+            short = re.sub(r"'[^']*'|[-\d.]+", "…", reason)[:80]
             result.reasons[short] = result.reasons.get(short, 0) + 1
         say("writing", 0.6)
         _store(conn, declared, batch, result, path, actor, source or path.stem)
@@ -245,82 +245,79 @@ def fit(
 
     `taken` holds official codes that stand already: each may only come again under its own key.
     """
-    fields = {t: c for t, c in named.fields.items() if t in kind.fields}
-    head = [t for t in ("name", "state", *(("code",) if kind.kind in naming.CODED else ()))
-            if t in named.fields]  # fmt: skip
-    batch = Batch({n: [] for n in ("source_key", *head, *fields)}, [])
-    if shapes is not None:
-        batch.columns["geom"] = []
-    batch.refused += [(n, row, None, why) for n, row, why in read.refused]
-    required = [f.name for f in kind.fields.values() if f.required and f.name not in fields]
-    seen: set[str] = set()
+    sorter = Sorter(kind, named, taken, with_shapes=shapes is not None)
+    sorter.batch.refused += [(n, row, None, why) for n, row, why in read.refused]
     names = list(read.columns)
-    for i, cells in enumerate(zip(*read.columns.values(), strict=True)) if names else ():
-        row = dict(zip(names, cells, strict=True))
+    count = len(read.columns[names[0]]) if names else len(shapes) if shapes is not None else 0
+    for i in range(count):
+        row = {name: read.columns[name][i] for name in names}
         shape = shapes[i] if shapes is not None else None
-        why = _take(kind, row, shape, fields, head, named, required, seen, taken, batch)
-        if why:
-            batch.refused.append((i + 1, row, shape, why))
-    if not names and shapes is not None:
-        _only_shapes(kind, shapes, required, batch)
-    return batch
+        try:
+            sorter.take(row, shape)
+        except values.Unfit as why:
+            sorter.batch.refused.append((i + 1, row, shape, str(why)))
+    return sorter.batch
 
 
-def _only_shapes(kind: Kind, shapes: np.ndarray, required: list[str], batch: Batch) -> None:
-    seen: set[str] = set()
-    for i, shape in enumerate(shapes):
-        why = _take(kind, {}, shape, {}, [], naming.Mapping_(), required, seen, {}, batch)
-        if why:
-            batch.refused.append((i + 1, {}, shape, why))
+class Sorter:
+    """Takes rows one by one into a batch; values.Unfit carries the reason of a refusal."""
 
+    def __init__(
+        self,
+        kind: Kind,
+        named: naming.Mapping_,
+        taken: Mapping[str, str | None],
+        *,
+        with_shapes: bool,
+    ) -> None:
+        self.kind, self.named, self.taken = kind, named, taken
+        self.fields = {t: c for t, c in named.fields.items() if t in kind.fields}
+        coded = ("code",) if kind.kind in naming.CODED else ()
+        self.head = [t for t in ("name", "state", *coded) if t in named.fields]
+        shape = ("geom",) if with_shapes else ()
+        self.batch = Batch({n: [] for n in ("source_key", *self.head, *self.fields, *shape)}, [])
+        lacking = (f.name for f in kind.fields.values() if f.required and f.name not in self.fields)
+        self.lacks = next(lacking, None)
+        self.seen: set[str] = set()
 
-def _take(
-    kind: Kind,
-    row: dict[str, Any],
-    shape: Any,
-    fields: Mapping[str, str],
-    head: Sequence[str],
-    named: naming.Mapping_,
-    required: Sequence[str],
-    seen: set[str],
-    taken: Mapping[str, str | None],
-    batch: Batch,
-) -> str | None:
-    """Add a row to the batch, or return the reason why not."""
-    if required:
-        return f"{required[0]} is required and the file has no column for it"
-    try:
-        typed = {t: values.parse(row[c], kind.fields[t]) for t, c in fields.items()}
-    except values.Unfit as why:
-        return str(why)
-    made = None
-    if "geom" in batch.columns:
-        made = geometry.mend(shape, kind.geometry)
-        if made.shape is None:
-            return made.reason
-    said_key = row.get(named.key) if named.key else None
-    if named.key and said_key is None:
-        return f"the key {named.key} is empty"
-    key = str(said_key) if said_key is not None else _digest(row, made.shape if made else None)
-    code = str(row.get(named.fields["code"])) if "code" in head else None
-    if code in taken and taken[code] != key:
-        return f"the code {code!r} belongs to another {kind.kind}"
-    if key in seen:
-        return (
-            f"the key {key!r} stands here twice" if named.key else "the same row stands here twice"
-        )
-    seen.add(key)
-    batch.columns["source_key"].append(key)
-    for target in head:
-        cell = row.get(named.fields[target])
-        batch.columns[target].append(str(cell) if cell is not None else None)
-    for target, value in typed.items():
-        batch.columns[target].append(value)
-    if made is not None:
-        batch.repaired += made.repair is not None
-        flat = shapely.set_srid(made.shape, 4326)
-        batch.columns["geom"].append(shapely.to_wkb(flat, hex=True, include_srid=True))
-    return None
+    def take(self, row: dict[str, Any], shape: Any) -> None:
+        """Add a row to the batch, whole or not at all."""
+        if self.lacks:
+            raise values.Unfit(f"{self.lacks} is required and the file has no column for it")
+        fields = self.kind.fields
+        typed = {t: values.parse(row[c], fields[t]) for t, c in self.fields.items()}
+        made = None
+        if "geom" in self.batch.columns:
+            made = geometry.mend(shape, self.kind.geometry)
+            if made.shape is None:
+                raise values.Unfit(made.reason or "no geometry")
+        key = self._key(row, made.shape if made else None)
+        head = {t: row.get(self.named.fields[t]) for t in self.head}
+        texts = {t: str(cell) if cell is not None else None for t, cell in head.items()}
+        self._check_code(texts.get("code"), key)
+        self.seen.add(key)
+        for target, value in {"source_key": key, **texts, **typed}.items():
+            self.batch.columns[target].append(value)
+        if made is not None:
+            self.batch.repaired += made.repair is not None
+            flat = shapely.set_srid(made.shape, 4326)
+            self.batch.columns["geom"].append(shapely.to_wkb(flat, hex=True, include_srid=True))
+
+    def _key(self, row: Mapping[str, Any], shape: Any) -> str:
+        if self.named.key is None:
+            key, what = _digest(row, shape), "the same row"
+        else:
+            said = row.get(self.named.key)
+            if said is None:
+                raise values.Unfit(f"the key {self.named.key} is empty")
+            key, what = str(said), f"the key {str(said)!r}"
+        if key in self.seen:
+            raise values.Unfit(f"{what} stands here twice")
+        return key
+
+    def _check_code(self, code: str | None, key: str) -> None:
+        if code is not None and code in self.taken and self.taken[code] != key:
+            raise values.Unfit(f"the code {code!r} belongs to another {self.kind.kind}")
 
 
 def _digest(row: Mapping[str, Any], shape: Any) -> str:

@@ -81,7 +81,7 @@ def api(request: Request) -> Response:
 
 
 async def _collection(conn: Any, kind: Kind, actor: Actor) -> dict[str, Any]:
-    found = {
+    found: dict[str, Any] = {
         "id": kind.kind,
         "title": f"{kind.title['zh']} {kind.title['en']}",
         "description": kind.title["zh"],

@@ -25,7 +25,7 @@ def _feature(kind: Kind, actor: Actor, source: Any) -> Any:
         for name in names[i : i + 40]:
             pairs += [sa.literal_column(f"'{name}'"), source.c[name]]
         parts.append(f.jsonb_build_object(*pairs))
-    properties = parts[0]
+    properties: Any = parts[0]
     for part in parts[1:]:
         properties = properties.op("||")(part)
     geometry: Any = sa.null()

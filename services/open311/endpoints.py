@@ -73,7 +73,7 @@ def discovery(form: str) -> Response:
     }
     if form == "json":
         return Response(json.dumps(said, ensure_ascii=False), media_type="application/json")
-    flat = {k: v for k, v in said["endpoints"][0].items() if k != "formats"}  # type: ignore[attr-defined, index]
+    flat = {k: v for k, v in said["endpoints"][0].items() if k != "formats"}  # type: ignore[attr-defined]
     return Response(_xml("discovery", "endpoint", [flat]), media_type="application/xml")
 
 

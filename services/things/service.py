@@ -72,7 +72,7 @@ def _shown(
     conn: Connection,
     actor: Actor,
     kind: Kind,
-    row: Mapping[str, Any],
+    row: Any,
     allowed: list[str],
     moment: datetime | None,
 ) -> dict[str, Any]:
