@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import time
@@ -13,22 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import geopandas
-import numpy as np
-import shapely
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from gis import crs as reference
-from gis import geometry
 from ingest.files import columns as naming
+from ingest.files import place
 from ingest.files import source as reading
-from ingest.files import values
+from ingest.files.fit import Batch, fit, taken_codes
 from twin import db, journal, kinds, things
-from twin.errors import BadRequest, Unavailable, Unreadable
+from twin.errors import BadRequest, Unavailable
 from twin.kinds import Kind
 from twin.settings import settings
 
 Progress = Callable[[str, float], None]
-_DEGREES = 360.0
 
 
 @dataclass
@@ -53,15 +49,6 @@ class LoadResult:
     def json(self) -> dict[str, Any]:
         """Return the result as the command line prints it."""
         return asdict(self)
-
-
-@dataclass
-class Batch:
-    """Rows that fit, column-wise, and rows that do not, with reasons."""
-
-    columns: dict[str, list[Any]]
-    refused: list[tuple[int, dict[str, Any], Any, str]]
-    repaired: int = 0
 
 
 def load(
@@ -97,13 +84,13 @@ def load(
         if named.unused:
             result.notes.append(f"columns not used: {', '.join(named.unused[:40])}")
         say("placing", 0.2)
-        shapes = _shapes(declared, read, named, wanted, result)
+        shapes, result.crs = place.shapes(conn, declared, read, named, wanted, result.notes)
         say("checking", 0.4)
-        taken = _taken(conn, declared, read, named, source or path.stem)
+        taken = taken_codes(conn, declared, read, named, source or path.stem)
         batch = fit(declared, read, named, shapes, taken)
         result.repaired, result.quarantined = batch.repaired, len(batch.refused)
-        for _, _, _, why in batch.refused:
-            short = re.sub(r"'[^']*'|[-\d.]+", "…", why)[:80]
+        for *_, reason in batch.refused:
+            short = re.sub(r"'[^']*'|[-\d.]+", "…", reason)[:80]
             result.reasons[short] = result.reasons.get(short, 0) + 1
         say("writing", 0.6)
         _store(conn, declared, batch, result, path, actor, source or path.stem)
@@ -139,190 +126,6 @@ def _store(
     )  # fmt: skip
 
 
-def _shapes(
-    kind: Kind,
-    read: reading.Source,
-    named: naming.Mapping_,
-    wanted: str,
-    result: LoadResult,
-) -> np.ndarray | None:
-    """Return the shapes in EPSG:4326, None where a row has none."""
-    if kind.geometry == "none":
-        return None
-    shapes = read.shapes
-    if shapes is None:
-        shapes = _from_columns(read, named)
-    used = wanted if wanted != "auto" else _found_crs(read, shapes, result)
-    result.crs = used
-    try:
-        # GDAL strings for systems without an EPSG number are taken as they are.
-        return _moved(shapes, used.removeprefix("wkt:"))
-    except ValueError as why:
-        raise Unreadable(str(why)) from why
-
-
-def _moved(shapes: np.ndarray, crs: str) -> np.ndarray:
-    moved = shapes.copy()
-    there = np.array([s is not None and not s.is_empty for s in shapes], dtype=bool)
-    if there.any():
-        moved[there] = reference.shapes_to_wgs84(shapes[there], crs)
-    return moved
-
-
-def _from_columns(read: reading.Source, named: naming.Mapping_) -> np.ndarray:
-    """Return points of the x and y columns, or the shapes of a WKT column."""
-    if named.x and named.y:
-        xs = [_float(v) for v in read.columns[named.x]]
-        ys = [_float(v) for v in read.columns[named.y]]
-        made = np.empty(len(xs), dtype=object)
-        good = [i for i, (a, b) in enumerate(zip(xs, ys, strict=True)) if a is not None and b is not None]
-        if good:
-            pairs = [(xs[i], ys[i]) for i in good]
-            made[good] = shapely.points(np.array(pairs, dtype=float))
-        return made
-    if named.wkt:
-        said = [str(v or "") for v in read.columns[named.wkt]]
-        # A NaN among the numbers is refused later, with its row and reason.
-        with np.errstate(invalid="ignore"):
-            return np.asarray(shapely.from_wkt(said, on_invalid="ignore"))
-    listed = ", ".join(list(read.columns)[:20])
-    raise Unreadable(f"No coordinates were found in the columns {listed}; give --x COL --y COL.")
-
-
-def _float(cell: Any) -> float | None:
-    try:
-        return float(str(cell).strip())
-    except ValueError:
-        return None
-
-
-def _found_crs(read: reading.Source, shapes: np.ndarray, result: LoadResult) -> str:
-    """Return the CRS of a file that the user has not named, and note how it was found."""
-    if read.crs not in (None, "EPSG:4326", "EPSG:4490"):
-        return str(read.crs)
-    if {"adcode", "acroutes"} <= set(read.columns):
-        result.notes.append("columns adcode and acroutes: a DataV file, taken as GCJ-02")
-        return "gcj02"
-    there = [s for s in shapes if s is not None and not s.is_empty]
-    bounds = shapely.total_bounds(np.array(there, dtype=object)) if there else np.zeros(4)
-    if np.isfinite(bounds).all() and np.abs(bounds).max() > _DEGREES:
-        raise Unreadable("The coordinates are no degrees and the file names no CRS; give --crs.")
-    if read.crs is None:
-        result.notes.append("no CRS named: taken as WGS-84; for a Chinese web map give --crs gcj02")
-    return "EPSG:4326"
-
-
-def _taken(
-    conn: Connection, kind: Kind, read: reading.Source, named: naming.Mapping_, source: str
-) -> dict[str, str | None]:
-    """Return the official codes of the file that stand already, with this source's key of each."""
-    column = named.fields.get("code")
-    if kind.kind not in naming.CODED or column is None:
-        return {}
-    codes = [str(c) for c in read.columns[column] if c is not None]
-    rows = conn.execute(
-        text(
-            f"select g.code, case when t.source = :s then t.source_key end as key from twin.thing g "
-            f"left join {kind.topic}.{kind.kind} t on t.id = g.id where g.code = any(:codes)"
-        ),
-        {"s": source, "codes": codes},
-    )
-    return {r.code: r.key for r in rows}
-
-
-def fit(
-    kind: Kind,
-    read: reading.Source,
-    named: naming.Mapping_,
-    shapes: np.ndarray | None,
-    taken: Mapping[str, str | None],
-) -> Batch:
-    """Sort rows into those that fit the kind and those that do not.
-
-    `taken` holds official codes that stand already: each may only come again under its own key.
-    """
-    fields = {t: c for t, c in named.fields.items() if t in kind.fields}
-    head = [t for t in ("name", "state", *(("code",) if kind.kind in naming.CODED else ()))
-            if t in named.fields]  # fmt: skip
-    batch = Batch({n: [] for n in ("source_key", *head, *fields)}, [])
-    if shapes is not None:
-        batch.columns["geom"] = []
-    batch.refused += [(n, row, None, why) for n, row, why in read.refused]
-    required = [f.name for f in kind.fields.values() if f.required and f.name not in fields]
-    seen: set[str] = set()
-    names = list(read.columns)
-    for i, cells in enumerate(zip(*read.columns.values(), strict=True)) if names else ():
-        row = dict(zip(names, cells, strict=True))
-        shape = shapes[i] if shapes is not None else None
-        why = _take(kind, row, shape, fields, head, named, required, seen, taken, batch)
-        if why:
-            batch.refused.append((i + 1, row, shape, why))
-    if not names and shapes is not None:
-        _only_shapes(kind, shapes, required, batch)
-    return batch
-
-
-def _only_shapes(kind: Kind, shapes: np.ndarray, required: list[str], batch: Batch) -> None:
-    seen: set[str] = set()
-    for i, shape in enumerate(shapes):
-        why = _take(kind, {}, shape, {}, [], naming.Mapping_(), required, seen, {}, batch)
-        if why:
-            batch.refused.append((i + 1, {}, shape, why))
-
-
-def _take(
-    kind: Kind,
-    row: dict[str, Any],
-    shape: Any,
-    fields: Mapping[str, str],
-    head: Sequence[str],
-    named: naming.Mapping_,
-    required: Sequence[str],
-    seen: set[str],
-    taken: Mapping[str, str | None],
-    batch: Batch,
-) -> str | None:
-    """Add a row to the batch, or return the reason why not."""
-    if required:
-        return f"{required[0]} is required and the file has no column for it"
-    try:
-        typed = {t: values.parse(row[c], kind.fields[t]) for t, c in fields.items()}
-    except values.Unfit as why:
-        return str(why)
-    made = None
-    if "geom" in batch.columns:
-        made = geometry.mend(shape, kind.geometry)
-        if made.shape is None:
-            return made.reason
-    said_key = row.get(named.key) if named.key else None
-    if named.key and said_key is None:
-        return f"the key {named.key} is empty"
-    key = str(said_key) if said_key is not None else _digest(row, made.shape if made else None)
-    code = str(row.get(named.fields["code"])) if "code" in head else None
-    if code in taken and taken[code] != key:
-        return f"the code {code!r} belongs to another {kind.kind}"
-    if key in seen:
-        return f"the key {key!r} stands here twice" if named.key else "the same row stands here twice"
-    seen.add(key)
-    batch.columns["source_key"].append(key)
-    for target in head:
-        cell = row.get(named.fields[target])
-        batch.columns[target].append(str(cell) if cell is not None else None)
-    for target, value in typed.items():
-        batch.columns[target].append(value)
-    if made is not None:
-        batch.repaired += made.repair is not None
-        flat = shapely.set_srid(made.shape, 4326)
-        batch.columns["geom"].append(shapely.to_wkb(flat, hex=True, include_srid=True))
-    return None
-
-
-def _digest(row: Mapping[str, Any], shape: Any) -> str:
-    said = json.dumps(row, ensure_ascii=False, sort_keys=True, default=str)
-    where = shapely.to_wkb(shape).hex() if shape is not None else ""
-    return hashlib.blake2s(f"{said}{where}".encode(), digest_size=12).hexdigest()
-
-
 def quarantine(
     kind: Kind, refused: Sequence[tuple[int, dict[str, Any], Any, str]], path: Path
 ) -> Path:
@@ -340,5 +143,7 @@ def quarantine(
         folder.mkdir(parents=True, exist_ok=True)
         frame.to_file(target, driver="GPKG", layer="quarantine", engine="pyogrio")
     except (OSError, RuntimeError) as why:
-        raise Unavailable(f"The quarantine file {target} cannot be written ({why}); nothing was loaded.") from why
+        raise Unavailable(
+            f"The quarantine file {target} cannot be written ({why}); nothing was loaded."
+        ) from why
     return target
