@@ -155,7 +155,8 @@ def from_wgs84(lon: Floats, lat: Floats, crs: str) -> tuple[Floats, Floats]:
 def shapes_to_wgs84(shapes: NDArray[np.object_], crs: str) -> NDArray[np.object_]:
     """Return geometries in EPSG:4326 of geometries in a CRS; heights are dropped."""
     if crs == "EPSG:4326":
-        return shapely.force_2d(shapes)
+        flat: NDArray[np.object_] = shapely.force_2d(shapes)
+        return flat
     return _each(shapes, crs, inward=True)
 
 

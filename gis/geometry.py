@@ -76,7 +76,9 @@ def _fit(shape: Geometry, family: str, notes: list[str]) -> Geometry | None:
     if family == "point" and shape.geom_type == "MultiPoint" and len(shape.geoms) == 1:
         notes.append("a MultiPoint of one point")
         return shape.geoms[0]
-    if isinstance(shape, GeometryCollection) and not isinstance(shape, MultiPolygon | MultiLineString):
+    if isinstance(shape, GeometryCollection) and not isinstance(
+        shape, MultiPolygon | MultiLineString
+    ):
         parts = _parts(shape, family)
         if parts is not None:
             notes.append(f"only the {family} parts of a {shape.geom_type}")
@@ -130,5 +132,3 @@ def length_m(shape: Geometry) -> float:
 def digest(shape: Geometry) -> str:
     """Return a digest that is equal for equal shapes whatever their starting vertex."""
     return hashlib.blake2s(shapely.to_wkb(shapely.normalize(shape)), digest_size=12).hexdigest()
-
-

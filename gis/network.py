@@ -89,9 +89,7 @@ def build(lines: Sequence[Floats], speeds_kmh: Floats, oneway: NDArray[np.bool_]
     return RoadGraph(nodes, matrix, length, scale, tree, main)
 
 
-def _shortest(
-    rows: NDArray[Any], columns: NDArray[Any], weights: Floats, n: int
-) -> Any:
+def _shortest(rows: NDArray[Any], columns: NDArray[Any], weights: Floats, n: int) -> Any:
     """Return the sparse matrix with the smallest weight of parallel edges (duplicates would add up)."""
     keep = (rows != columns) & (weights > 0)
     rows, columns, weights = rows[keep], columns[keep], weights[keep]

@@ -39,7 +39,9 @@ def tree(kinds: dict[str, Kind], theme: str = "night") -> dict[str, Any]:
         group = kind.topic if kind.topic in found else "base"
         found[group].append(_node(kind, _legend(kind, p), ids))
     return {
-        "groups": [{"id": key, "title": title, "layers": found[key]} for key, title in GROUPS if found[key]]
+        "groups": [
+            {"id": key, "title": title, "layers": found[key]} for key, title in GROUPS if found[key]
+        ]
     }
 
 
@@ -63,13 +65,21 @@ def _legend(kind: Kind, p: Palette) -> list[dict[str, Any]]:
                 for name in ROADS]  # fmt: skip
     if kind.kind == "street_tree":
         good = _mark(p, {"zh": "长势正常", "en": "Healthy"}, "tree", "circle")
-        codes = {str(k): v for k, v in (kind.fields["health"].codes or {}).items()} if "health" in kind.fields else {}
-        return [good] + [_mark(p, _said(codes[s]), t, "circle") for s, t in things.HEALTH.items() if s in codes]
+        codes = (
+            {str(k): v for k, v in (kind.fields["health"].codes or {}).items()}
+            if "health" in kind.fields
+            else {}
+        )
+        return [good] + [
+            _mark(p, _said(codes[s]), t, "circle") for s, t in things.HEALTH.items() if s in codes
+        ]
     if kind.kind in _BASE_MARKS:
         shape, token = _BASE_MARKS[kind.kind]
         return [_mark(p, kind.title, token, shape)]
     if kind.geometry == "point":
-        return [_mark(p, kind.title, things.domain(kind), f"icon:{kind.symbol.get('icon', 'map-pin')}")]
+        return [
+            _mark(p, kind.title, things.domain(kind), f"icon:{kind.symbol.get('icon', 'map-pin')}")
+        ]
     token = "forest" if kind.topic == "forestry" else things.domain(kind)
     return [_mark(p, kind.title, token, "fill" if kind.geometry == "polygon" else "line")]
 
@@ -89,7 +99,9 @@ def _live(p: Palette, kinds: Iterable[str]) -> list[dict[str, Any]]:
     }]  # fmt: skip
     if "vehicle" in kinds or "crew" in kinds:
         said = tokens()["mover_status"]
-        marks = [_mark(p, said[s]["title"], said[s]["token"], "arrow") for s in ("2", "1", "3", "4")]
+        marks = [
+            _mark(p, said[s]["title"], said[s]["token"], "arrow") for s in ("2", "1", "3", "4")
+        ]
         marks.append(_mark(p, {"zh": "班组", "en": "Crew"}, "idle", "ring"))
         made.append({
             "id": "movers", "title": {"zh": "车辆与班组", "en": "Vehicles and crews"}, "kind": "vehicle", "type": "live",

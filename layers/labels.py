@@ -38,7 +38,11 @@ def _larger(kind: str, from_zoom: float, area_m2: float) -> list[Any]:
     for step in range(1, 7):
         steps += [from_zoom + step, area_m2 / 4**step]
     smallest = ["step", ["zoom"], area_m2, *steps]
-    return ["all", ["==", ["get", "kind"], kind], [">=", ["coalesce", ["get", "rank"], 0], smallest]]
+    return [
+        "all",
+        ["==", ["get", "kind"], kind],
+        [">=", ["coalesce", ["get", "rank"], 0], smallest],
+    ]
 
 
 def names(p: Palette, lang: str) -> list[Layer]:

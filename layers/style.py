@@ -31,12 +31,16 @@ def _vector(layer: str, min_zoom: int) -> dict[str, Any]:
     }
 
 
-def build(theme: str, kinds: dict[str, Kind], lang: str = "zh-CN", origin: str = "") -> dict[str, Any]:
+def build(
+    theme: str, kinds: dict[str, Kind], lang: str = "zh-CN", origin: str = ""
+) -> dict[str, Any]:
     """Return a style; `origin` is put before every address (a map outside a page needs it whole)."""
     p = Palette(theme)
     own = things.drawn(kinds)
     polygons = [k for k in own if k.geometry == "polygon"]
-    rest = sorted((k for k in own if k.geometry != "polygon"), key=lambda k: k.kind != "street_tree")
+    rest = sorted(
+        (k for k in own if k.geometry != "polygon"), key=lambda k: k.kind != "street_tree"
+    )
     land, *cover = ground.areas(p)[1:]
     layers = [ground.areas(p)[0], land]
     for kind in polygons:
@@ -59,6 +63,11 @@ def build(theme: str, kinds: dict[str, Kind], lang: str = "zh-CN", origin: str =
         "metadata": {"theme": theme, "lang": lang, "font": tokens()["map_font"]},
         "sources": here,
         "layers": layers,
-        "light": {"anchor": "viewport", "color": "#ffffff", "intensity": 0.22, "position": [1.4, 210, 32]},
+        "light": {
+            "anchor": "viewport",
+            "color": "#ffffff",
+            "intensity": 0.22,
+            "position": [1.4, 210, 32],
+        },
         "transition": {"duration": 150, "delay": 0},
     }

@@ -58,7 +58,10 @@ def _trees(kind: Kind, p: Palette) -> list[Layer]:
 
 def _points(kind: Kind, p: Palette) -> list[Layer]:
     zoom, ink = first_zoom(kind), p.get(domain(kind))
-    broken = ["!", ["in", ["coalesce", ["get", "state"], "active"], ["literal", ["active", "open", "normal"]]]]
+    broken = [
+        "!",
+        ["in", ["coalesce", ["get", "state"], "active"], ["literal", ["active", "open", "normal"]]],
+    ]
     return [
         _source(kind, "-dot", type="circle", minzoom=max(0, zoom - 1), maxzoom=zoom,
                 paint={"circle-radius": 1.8, "circle-color": ink, "circle-opacity": 0.6}),

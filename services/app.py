@@ -32,6 +32,7 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
     hub.start()
     yield
     await hub.stop()
+    hub.listeners.remove(_stale_tiles)
     for role in ("app", "tiles"):
         await db.async_engine(role).dispose()
 

@@ -72,9 +72,7 @@ class Calendar:
 
 
 def _spans(day: date) -> list[tuple[datetime, datetime]]:
-    return [
-        (datetime.combine(day, a, ZONE), datetime.combine(day, b, ZONE)) for a, b in SPANS
-    ]
+    return [(datetime.combine(day, a, ZONE), datetime.combine(day, b, ZONE)) for a, b in SPANS]
 
 
 def load(conn: Connection, name: str) -> Calendar:

@@ -101,8 +101,16 @@ def open_case(
             "(:id, 'event', :code, :name, :d, :s, :level, st_setsrid(st_makepoint(:lon, :lat), 4326))"
             " returning num"
         ),
-        {"id": new, "code": code, "name": title, "d": district, "s": street, "level": LEVEL,
-         "lon": lon, "lat": lat},
+        {
+            "id": new,
+            "code": code,
+            "name": title,
+            "d": district,
+            "s": street,
+            "level": LEVEL,
+            "lon": lon,
+            "lat": lat,
+        },
     ).scalar_one()
     case: Case = {
         "id": new, "num": num, "code": code, "process": process,
@@ -357,7 +365,9 @@ def _could(action: Mapping[str, Any], case: Case, actor: Actor) -> bool:
     if not guard or action.get("via"):
         return True
     # Parameters are not known yet: give each the mildest value, so only state and actor decide.
-    mild = {key: (["?"] if n["type"] == "photos" else "?") for key, n in action.get("need", {}).items()}
+    mild = {
+        key: (["?"] if n["type"] == "photos" else "?") for key, n in action.get("need", {}).items()
+    }
     try:
         return rules.holds(guard, _names(case, actor, mild))
     except rules.RuleError:
@@ -389,9 +399,7 @@ def escalate_due(conn: Connection, limit: int = 500) -> list[Case]:
     return done
 
 
-def _next_level(
-    said: Mapping[str, Any], case: Case, now: datetime
-) -> tuple[float, str] | None:
+def _next_level(said: Mapping[str, Any], case: Case, now: datetime) -> tuple[float, str] | None:
     """Return the highest level reached and not fired yet, measured on the span of the state."""
     span = (case["due_at"] - case["entered_at"]).total_seconds()
     used = (now - case["entered_at"]).total_seconds()

@@ -19,7 +19,11 @@ _CONNECT = {"connect_timeout": 5, "options": "-c timezone=UTC -c jit=off"}
 def engine(role: str = "app") -> Engine:
     """Return this process's engine for a role of `twin.settings.ROLES`."""
     return create_engine(
-        settings().dsn(role), pool_size=8, max_overflow=16, pool_pre_ping=True, connect_args=_CONNECT
+        settings().dsn(role),
+        pool_size=8,
+        max_overflow=16,
+        pool_pre_ping=True,
+        connect_args=_CONNECT,
     )
 
 

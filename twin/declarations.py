@@ -134,9 +134,7 @@ def current(conn: Connection, kind_of: str) -> dict[str, dict[str, Any]]:
 def version(conn: Connection, kind_of: str, key: str, number: int) -> dict[str, Any]:
     """Return one published version; running cases stay on theirs."""
     doc: dict[str, Any] | None = conn.execute(
-        text(
-            "select doc from twin.declaration where kind_of = :k and key = :key and version = :v"
-        ),
+        text("select doc from twin.declaration where kind_of = :k and key = :key and version = :v"),
         {"k": kind_of, "key": key, "v": number},
     ).scalar()
     if doc is None:

@@ -30,7 +30,9 @@ class View:
             self._definitions[key] = declarations.version(self.conn, "process", *key)
         return self._definitions[key]
 
-    def show(self, case: Mapping[str, Any], actor: Actor, now: datetime | None = None) -> dict[str, Any]:
+    def show(
+        self, case: Mapping[str, Any], actor: Actor, now: datetime | None = None
+    ) -> dict[str, Any]:
         """Return the event object of the API; `now` is the moment looked at (past or present)."""
         said = self.definition(case)
         state = said["states"][case["state"]]

@@ -48,9 +48,7 @@ def add_account(
     """Add a person; BadRequest names what is wrong."""
     _check_roles(roles)
     _check_password(password)
-    known = conn.execute(
-        text('select 1 from twin.account where "user" = :u'), {"u": user}
-    ).scalar()
+    known = conn.execute(text('select 1 from twin.account where "user" = :u'), {"u": user}).scalar()
     if known:
         raise BadRequest(f"There is already a user called {user}; choose another name.")
     conn.execute(
@@ -157,10 +155,7 @@ def _note_failure(conn: Connection, row: Any, user: str, address: str, now: date
         failed = row.failed + 1
         until = now + LOCK_FOR if failed >= FAILURES else row.locked_until
         conn.execute(
-            text(
-                "update twin.account set failed = :f, locked_until = :l "
-                'where "user" = :u'
-            ),
+            text('update twin.account set failed = :f, locked_until = :l where "user" = :u'),
             {"f": 0 if failed >= FAILURES else failed, "l": until, "u": user},
         )
     note = {"user": user[:64], "address": address}

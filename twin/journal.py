@@ -9,9 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-COLUMNS = (
-    "class action actor subject kind version district level lon lat before after note".split()
-)
+COLUMNS = "class action actor subject kind version district level lon lat before after note".split()
 _APPEND = text(
     "insert into twin.journal (class, action, actor, subject, kind, version, district, level, "
     "lon, lat, before, after, note) values (:cls, :action, :actor, :subject, :kind, :version, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,23 +134,23 @@ def _cross_check(doc: Mapping[str, Any], lines: declarations.Lines, file: str) -
         line = declarations.line_of(lines, path)
         raise DeclarationError(file, line, ".".join(map(str, path)), why)
 
-    for name in doc["fields"]:
+    for name, said in doc["fields"].items():
         if name in HEADER:
             fail(("fields", name), "this name belongs to the header that every kind has")
-        f = doc["fields"][name]
-        if f["type"] == "code" and "codes" not in f:
+        if said["type"] == "code" and "codes" not in said:
             fail(("fields", name), "a field of type code needs its codes")
-    for place in ("card", "list", "search"):
-        for i, name in enumerate(doc.get(place, ())):
-            if name not in known:
-                fail((place, i), f"no field is called {name}")
-    for name in doc.get("synonyms", {}):
+    for path, name in _named(doc):
         if name not in known:
-            fail(("synonyms", name), f"no field is called {name}")
-    for key in ("color_by", "label"):
-        name = doc.get("symbol", {}).get(key)
-        if name and name not in known:
-            fail(("symbol", key), f"no field is called {name}")
+            fail(path, f"no field is called {name}")
+
+
+def _named(doc: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Yield every place of a declaration that names a field, and the name."""
+    for place in ("card", "list", "search"):
+        yield from (((place, i), name) for i, name in enumerate(doc.get(place, ())))
+    yield from ((("synonyms", name), name) for name in doc.get("synonyms", {}))
+    symbol = doc.get("symbol", {})
+    yield from ((("symbol", key), symbol[key]) for key in ("color_by", "label") if symbol.get(key))
 
 
 def read_file(path: Path) -> Kind:

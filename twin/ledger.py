@@ -129,7 +129,13 @@ def checkpoint(conn: Connection, end: Tree, private_pem: str) -> str | None:
     now = conn.execute(text("select now()")).scalar_one()
     previous = bytes(last.root) if last else None
     body = "\n".join(
-        (ORIGIN, str(end.size), end.root().hex(), previous.hex() if previous else "-", now.isoformat())
+        (
+            ORIGIN,
+            str(end.size),
+            end.root().hex(),
+            previous.hex() if previous else "-",
+            now.isoformat(),
+        )
     )
     conn.execute(
         text(
@@ -177,7 +183,7 @@ def _sealed(conn: Connection, after: int) -> Iterator[Any]:
 
 def verify(conn: Connection, public_pem: str, after: int = 0) -> Report:
     """Check every sealed entry after a sequence number, and every checkpoint from there on."""
-    counts = {
+    counts: dict[str, Any] = {
         "unsealed": int(conn.execute(text("select count(*) from twin.unsealed")).scalar_one()),
         "checkpoints": int(conn.execute(text("select count(*) from twin.checkpoint")).scalar_one()),
     }

@@ -10,7 +10,9 @@ import structlog
 _HIDDEN = ("password", "secret", "token", "authorization", "cookie")
 
 
-def _hide(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _hide(
+    _logger: object, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
     for key in event:
         if any(word in key.lower() for word in _HIDDEN):
             event[key] = "***"

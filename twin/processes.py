@@ -42,7 +42,8 @@ def faults(doc: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], str]]:
 
 
 def _names(doc: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], str]]:
-    states, found = doc["states"], []
+    states = doc["states"]
+    found: list[tuple[tuple[Any, ...], str]] = []
     if doc["initial"] not in states:
         found.append((("initial",), f"no state is called {doc['initial']}"))
     for name, action in doc["actions"].items():

@@ -59,7 +59,8 @@ def visible(actor: Actor, columns: Any, kind: Kind) -> ColumnElement[bool]:
         return false()
     if kind.open or actor.districts is None:
         return true()
-    return _c(columns).district.in_(actor.districts)
+    inside: ColumnElement[bool] = _c(columns).district.in_(actor.districts)
+    return inside
 
 
 def visible_rows(actor: Actor, columns: Any) -> ColumnElement[bool]:

@@ -96,7 +96,10 @@ def _stage(
     defined = ", ".join(f'"{c}" {types[c]}' for c in wanted)
     conn.execute(text("drop table if exists stage"))
     conn.execute(
-        text(f"create temp table stage (id uuid, was uuid, num int4, same boolean, at geometry, {defined}) on commit drop")
+        text(
+            "create temp table stage (id uuid, was uuid, num int4, same boolean, at geometry, "
+            f"{defined}) on commit drop"
+        )
     )
     raw = conn.connection.driver_connection
     if raw is None:
@@ -184,7 +187,9 @@ def _update(conn: Connection, kind: Kind, compared: list[str], names: Mapping[st
             f"from stage s where {changed}"
         )
     )
-    _register(conn, kind, f"from {where} t join stage s on s.was = t.id and not s.same where g.id = t.id")
+    _register(
+        conn, kind, f"from {where} t join stage s on s.was = t.id and not s.same where g.id = t.id"
+    )
     _journal(conn, kind, "update", f"{where} t join was w on w.id = t.id", "w.row", names)
     conn.execute(text("drop table was"))
     return done

@@ -54,7 +54,10 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 set_already = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(h for h in HEADERS if h[0] not in set_already)]
+                message["headers"] = [
+                    *message["headers"],
+                    *(h for h in HEADERS if h[0] not in set_already),
+                ]
             await send(message)
 
         await self.app(scope, receive, with_headers)
@@ -66,7 +69,8 @@ def bundle(request: Request, name: str, cache: str, **headers: str) -> Response:
     if not path.is_relative_to(DIST.resolve()) or not path.is_file():
         if not DIST.is_dir():
             return PlainTextResponse(
-                "The browser bundle is not built; run ./up, or npm ci && npm run build in ui/web.", 503
+                "The browser bundle is not built; run ./up, or npm ci && npm run build in ui/web.",
+                503,
             )
         raise NotFound(f"There is no file {name} in the bundle.")
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"

@@ -121,7 +121,8 @@ def parse(cell: Any, field: Field) -> Any:
             raise Unfit(f"{field.name} is required and empty")
         return None
     try:
-        value = _code(cell, field) if field.type == "code" else _PARSE.get(field.type, _text)(cell)
+        read: Callable[[Any], Any] = _PARSE.get(field.type, _text)
+        value = _code(cell, field) if field.type == "code" else read(cell)
         _check(value, field)
     except Unfit as why:
         raise Unfit(f"{field.name}: {why}") from why

@@ -15,7 +15,8 @@ from twin.scope import Actor, scope_sql
 _COUNTS = """
 select
   count(*) filter (where opened_at <= :t and (closed_at is null or closed_at > :t)) as open,
-  count(*) filter (where opened_at <= :t and (closed_at is null or closed_at > :t) and severity = 1) as critical,
+  count(*) filter (where opened_at <= :t and (closed_at is null or closed_at > :t)
+    and severity = 1) as critical,
   count(*) filter (where opened_at > :day and opened_at <= :t) as opened,
   count(*) filter (where closed_at > :day and closed_at <= :t and state = 'closed') as closed,
   count(*) filter (where closed_at > :week and closed_at <= :t and state = 'closed') as closed_week,
@@ -23,7 +24,8 @@ select
     and coalesce((data->>'reworks')::int, 0) > 0) as reworked_week,
   percentile_cont(0.5) within group (order by extract(epoch from closed_at - opened_at))
     filter (where closed_at > :week and closed_at <= :t and state = 'closed') as median_s,
-  count(*) filter (where opened_at > :before and opened_at <= :before + (cast(:t as timestamptz) - :day)) as opened_before
+  count(*) filter (where opened_at > :before
+    and opened_at <= :before + (cast(:t as timestamptz) - :day)) as opened_before
 from twin."case" c where process = :process and
 """
 _LATE = """
@@ -33,7 +35,8 @@ _CREWS = """
 select count(*) as all_crews, count(p.num) as heard,
   count(*) filter (where exists (select 1 from twin."case" c where c.holder = t.code
     and c.closed_at is null and c.state in ('dispatched', 'handling'))) as busy
-from twin.thing t left join twin.last_position p on p.num = t.num and p.at > cast(:t as timestamptz) - interval '10 minutes'
+from twin.thing t left join twin.last_position p on p.num = t.num
+  and p.at > cast(:t as timestamptz) - interval '10 minutes'
 where t.kind = 'crew' and t.gone_at is null and
 """
 

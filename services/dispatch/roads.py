@@ -56,7 +56,9 @@ class Roads:
             )
         ).all()
         if not rows:
-            raise Unavailable("No roads are loaded, so no travel time can be told; load road first.")
+            raise Unavailable(
+                "No roads are loaded, so no travel time can be told; load road first."
+            )
         shapes = shapely.from_wkb([bytes(r.line) for r in rows])
         lines = [shapely.get_coordinates(s) for s in shapes]
         speeds = np.array([r.speed or DEFAULT_KMH.get(r[1], OTHER_KMH) for r in rows], dtype=float)

@@ -60,7 +60,7 @@ def _crews(conn: Connection, actor: Actor) -> list[dict[str, Any]]:
         text(
             f"select k.num, k.code, k.name, k.state, {skills} as skills, "
             "coalesce(p.lon, st_x(k.geom)) as lon, coalesce(p.lat, st_y(k.geom)) as lat, "
-            "p.at, p.speed_kmh, (select count(*) from twin.\"case\" c where c.holder = k.code "
+            'p.at, p.speed_kmh, (select count(*) from twin."case" c where c.holder = k.code '
             "and c.closed_at is null and c.state in ('dispatched', 'handling')) as load "
             f"from {kind.topic}.crew k left join twin.last_position p on p.num = k.num where {scope}"
         ),
@@ -129,7 +129,9 @@ def _shown(
     }
 
 
-def _reasons(crew: Mapping[str, Any], travel: float, fresh: bool, nearest: float) -> list[dict[str, str]]:
+def _reasons(
+    crew: Mapping[str, Any], travel: float, fresh: bool, nearest: float
+) -> list[dict[str, str]]:
     found = []
     if travel == nearest:
         found.append({"zh": "路程用时最短", "en": "shortest road time"})
@@ -140,5 +142,7 @@ def _reasons(crew: Mapping[str, Any], travel: float, fresh: bool, nearest: float
     else:
         found.append({"zh": f"手上 {crew['load']} 件", "en": f"{crew['load']} in hand"})
     if not fresh:
-        found.append({"zh": "无实时定位，按驻点计算", "en": "no live position, counted from its base"})
+        found.append(
+            {"zh": "无实时定位，按驻点计算", "en": "no live position, counted from its base"}
+        )
     return found

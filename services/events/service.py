@@ -85,7 +85,9 @@ def act(
 
 def _check_crew(conn: Connection, actor: Actor, code: Any) -> None:
     found = conn.execute(
-        text("select district from twin.thing where kind = 'crew' and code = :c and gone_at is null"),
+        text(
+            "select district from twin.thing where kind = 'crew' and code = :c and gone_at is null"
+        ),
         {"c": str(code)},
     ).first()
     if found is None or (actor.districts is not None and found.district not in actor.districts):

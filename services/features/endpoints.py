@@ -38,7 +38,9 @@ def _link(path: str, rel: str, kind: str = "application/json", title: str = "") 
     return {"href": _url(path), "rel": rel, "type": kind, "title": title or rel}
 
 
-def _answer(request: Request, form: str | None, said: dict[str, Any], title: str) -> Response | dict[str, Any]:
+def _answer(
+    request: Request, form: str | None, said: dict[str, Any], title: str
+) -> Response | dict[str, Any]:
     """Return JSON, or a page for people when the browser (or f=html) asks for it."""
     if form not in (None, "json", "html"):
         raise BadRequest("f is json or html here.")
@@ -79,7 +81,7 @@ def api(request: Request) -> Response:
 
 
 async def _collection(conn: Any, kind: Kind, actor: Actor) -> dict[str, Any]:
-    found = {
+    found: dict[str, Any] = {
         "id": kind.kind,
         "title": f"{kind.title['zh']} {kind.title['en']}",
         "description": kind.title["zh"],
@@ -98,7 +100,9 @@ async def _collection(conn: Any, kind: Kind, actor: Actor) -> dict[str, Any]:
 
 
 @router.get("/collections", response_model=None)
-async def collections(request: Request, actor: Caller, f: str | None = None) -> Response | dict[str, Any]:
+async def collections(
+    request: Request, actor: Caller, f: str | None = None
+) -> Response | dict[str, Any]:
     """List the kinds that the caller may read."""
     async with db.async_engine("app").connect() as conn:
         known = await conn.run_sync(catalogue.readable, actor)
@@ -164,7 +168,9 @@ async def items(
     return _page(request, name, [row[1] for row in shown], total, following)
 
 
-def _page(request: Request, name: str, shown: list[str], total: int, following: int | None) -> Response:
+def _page(
+    request: Request, name: str, shown: list[str], total: int, following: int | None
+) -> Response:
     path = f"/collections/{name}/items"
     query = {k: v for k, v in request.query_params.items() if k != "after"}
     links = [_link(f"{path}?{urlencode(dict(request.query_params))}", "self", GEOJSON)]

@@ -17,7 +17,9 @@ def page(title: str, said: dict[str, Any]) -> bytes:
     """Return a page with the links of an answer as links and the rest as it is."""
     links = [*said.get("links", [])]
     for one in said.get("collections", []):
-        links += [{**link, "title": one["title"]} for link in one["links"] if link["rel"] == "items"]
+        links += [
+            {**link, "title": one["title"]} for link in one["links"] if link["rel"] == "items"
+        ]
     items = "".join(
         f'<li><a href="{escape(link["href"])}">{escape(link["title"])}</a> '
         f"<small>{escape(link['rel'])}</small></li>"

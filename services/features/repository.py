@@ -25,7 +25,7 @@ def _feature(kind: Kind, actor: Actor, source: Any) -> Any:
         for name in names[i : i + 40]:
             pairs += [sa.literal_column(f"'{name}'"), source.c[name]]
         parts.append(f.jsonb_build_object(*pairs))
-    properties = parts[0]
+    properties: Any = parts[0]
     for part in parts[1:]:
         properties = properties.op("||")(part)
     geometry: Any = sa.null()
@@ -89,6 +89,6 @@ def extent(kind: Kind, actor: Actor) -> sa.Select[Any]:
     source = as_of(kind, None)
     f = sa.func.public
     hull = f.ST_Extent(source.c.geom)
-    return sa.select(*(getattr(f, n)(hull) for n in ("ST_XMin", "ST_YMin", "ST_XMax", "ST_YMax"))).where(
-        visible(actor, source, kind)
-    )
+    return sa.select(
+        *(getattr(f, n)(hull) for n in ("ST_XMin", "ST_YMin", "ST_XMax", "ST_YMax"))
+    ).where(visible(actor, source, kind))

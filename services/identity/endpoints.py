@@ -93,7 +93,10 @@ def config() -> dict[str, Any]:
         made = conn.execute(
             text("select exists (select 1 from base.district where source = 'demo')")
         ).scalar_one()
-    note = {"zh": "演示数据为程序生成，不作任何决策依据", "en": "Generated demo data, no basis for any decision"}
+    note = {
+        "zh": "演示数据为程序生成，不作任何决策依据",
+        "en": "Generated demo data, no basis for any decision",
+    }
     return {
         "product": {"zh": "绿容孪生", "en": "Lvrong Twin"},
         "demo": said.demo != "none",

@@ -37,7 +37,9 @@ def map_style(theme: str, request: Request, actor: Caller, lang: Lang = "zh-CN")
 
 
 @router.get("/layers")
-def tree(actor: Caller, theme: Annotated[str, Query(pattern="^(night|day)$")] = "night") -> dict[str, Any]:
+def tree(
+    actor: Caller, theme: Annotated[str, Query(pattern="^(night|day)$")] = "night"
+) -> dict[str, Any]:
     """Return the layer tree with its legend."""
     return layer_tree.tree(_kinds(actor), theme)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from services.live.hub import MAX_CATCH_UP, Client, describe, for_client, hub
+from services.live.hub import MAX_CATCH_UP, Client, describe, hub
 from services.web import auth
 from services.web.params import box
 from twin import db
@@ -88,22 +88,28 @@ async def _subscribe(client: Client, raw: str) -> None:
     client.wants_full = True
     after = said.get("after")
     if after is not None:
-        await asyncio.to_thread(_catch_up, client, int(after))
+        await _catch_up(client, int(after))
 
 
-def _catch_up(client: Client, after: int) -> None:
-    """Send what was missed; more than the cap means: read the lists anew."""
-    end = hub.seq
-    if after < 0 or end - after > MAX_CATCH_UP:
-        client.push(json.dumps({"type": "reload", "seq": end}))
+async def _catch_up(client: Client, after: int) -> None:
+    """Send what was missed, in order; more than the cap means: read the lists anew."""
+    if after < 0 or hub.seq - after > MAX_CATCH_UP:
+        client.push(json.dumps({"type": "reload", "seq": hub.seq}))
         return
-    with db.engine("app").connect() as conn:
-        while after < end:
-            batch = describe(conn, after, 500)
-            if not batch:
-                return
+    client.catching_up = True
+    try:
+        # No await stands between the last comparison and the end: no entry falls in between.
+        while after < hub.seq:
+            batch = await asyncio.to_thread(_read, after)
             for entry in batch:
-                after = entry["seq"]
-                message = for_client(entry, client) if after <= end else None
-                if message is not None:
-                    client.push(message)
+                client.tell(entry)
+            if not batch:
+                break
+            after = batch[-1]["seq"]
+    finally:
+        client.catching_up = False
+
+
+def _read(after: int) -> list[dict[str, Any]]:
+    with db.engine("app").connect() as conn:
+        return describe(conn, after, 500)

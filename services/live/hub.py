@@ -42,6 +42,8 @@ class Client:
     frame: bytes | None = None
     wants_full: bool = True
     lost: bool = False
+    seen: int = 0
+    catching_up: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def push(self, message: str) -> None:
@@ -51,6 +53,13 @@ class Client:
         else:
             self.messages.append(message)
         self.wake.set()
+
+    def tell(self, entry: dict[str, Any]) -> None:
+        """Queue an entry if it is for this client, and remember how far it has been told."""
+        self.seen = entry["seq"]
+        message = for_client(entry, self)
+        if message is not None:
+            self.push(message)
 
     def show(self, frame: bytes) -> None:
         """Replace the waiting frame: only the newest counts."""
@@ -67,11 +76,11 @@ class Hub:
         self.listeners: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._since: datetime | None = None
-        self._ring: asyncio.Event = asyncio.Event()
-        self.counts = {"open": 0, "late": 0}
 
     def start(self) -> None:
-        """Begin to tail; called once when the application starts."""
+        """Begin to tail at the end of the journal; called when the application starts."""
+        self.seq = 0
+        self.clients.clear()
         for run in (self._tail, self._frames, self._ticks):
             self._tasks.append(asyncio.create_task(self._forever(run)))
 
@@ -80,6 +89,7 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
 
     async def _forever(self, run: Any) -> None:
         while True:
@@ -109,9 +119,9 @@ class Hub:
         for listener in self.listeners:
             listener(entry)
         for client in list(self.clients):
-            message = for_client(entry, client)
-            if message is not None:
-                client.push(message)
+            # Who catches up reads the journal itself; nobody gets an entry twice.
+            if not client.catching_up and entry["seq"] > client.seen:
+                client.tell(entry)
 
     async def _frames(self) -> None:
         while True:
@@ -129,7 +139,9 @@ class Hub:
             for client in watching:
                 key = (client.actor.key(), client.wants_full)
                 if key not in made:
-                    made[key] = _frame(rows, client, moment, busy, None if client.wants_full else since)
+                    made[key] = _frame(
+                        rows, client, moment, busy, None if client.wants_full else since
+                    )
                 raw = made[key]
                 if raw is not None:
                     client.show(raw)
@@ -196,26 +208,34 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
             "point": [said["lon"], said["lat"]] if said["lon"] is not None else None,
         }
         if said["class"] == "case" and view is not None:
+            view.definition(said["after"])  # now, while the connection is open; shown after it
             entry["case"] = said["after"]
             entry["view"] = view
         if said["class"] == "thing":
             after_ = said["after"] or said["before"] or {}
             keys = ("num", "code", "name", "state")
-            entry["thing"] = {k: after_.get(k) for k in keys} | {"kind": said["kind"], "point": entry["point"]}
+            entry["thing"] = {k: after_.get(k) for k in keys} | {
+                "kind": said["kind"],
+                "point": entry["point"],
+            }
         result.append(entry)
     return result
 
 
 def for_client(entry: dict[str, Any], client: Client) -> str | None:
     """Return the message of an entry for one client, or None when it is not for it."""
-    if entry["class"] not in SHOWN or not visible_district(client.actor, entry["district"], entry["level"]):
+    if entry["class"] not in SHOWN or not visible_district(
+        client.actor, entry["district"], entry["level"]
+    ):
         open_kind = entry["class"] in ("declaration", "load") and not client.actor.anonymous
         if not open_kind:
             return None
     layer = "events" if entry["class"] == "case" else "things"
     if layer not in client.layers or not _inside(entry["point"], client.bbox, layer):
         return None
-    said = {k: v for k, v in entry.items() if k not in ("case", "view", "level")} | {"type": "entry"}
+    said = {k: v for k, v in entry.items() if k not in ("case", "view", "level")} | {
+        "type": "entry"
+    }
     if "case" in entry:
         if not client.actor.may("event.read"):
             return None

@@ -73,7 +73,7 @@ def discovery(form: str) -> Response:
     }
     if form == "json":
         return Response(json.dumps(said, ensure_ascii=False), media_type="application/json")
-    flat = {k: v for k, v in said["endpoints"][0].items() if k != "formats"}  # type: ignore[attr-defined, index]
+    flat = {k: v for k, v in said["endpoints"][0].items() if k != "formats"}  # type: ignore[attr-defined]
     return Response(_xml("discovery", "endpoint", [flat]), media_type="application/xml")
 
 
@@ -171,4 +171,3 @@ def updates(code: str, form: str) -> Response:
     except TwinError as why:
         return _refused(form, why)
     return answer(form, "service_request_updates", "request_update", rows)
-

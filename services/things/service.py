@@ -44,17 +44,25 @@ def card(conn: Connection, actor: Actor, key: str, moment: datetime | None) -> d
     kind = catalogue.one(conn, actor, entry.kind)
     source = history.as_of(kind, moment)
     allowed = catalogue.fields(kind, actor)
-    columns = [c for c in source.c if c.name != "geom" and (c.name not in kind.fields or c.name in allowed)]
+    columns = [
+        c for c in source.c if c.name != "geom" and (c.name not in kind.fields or c.name in allowed)
+    ]
     if kind.geometry != "none":
         f = sa.func.public
         columns += [
-            sa.cast(f.ST_AsGeoJSON(f.ST_Simplify(source.c.geom, 0.00001, True), 6), sa.Text).label("shape"),
+            sa.cast(f.ST_AsGeoJSON(f.ST_Simplify(source.c.geom, 0.00001, True), 6), sa.Text).label(
+                "shape"
+            ),
             f.ST_X(f.ST_PointOnSurface(source.c.geom)).label("lon"),
             f.ST_Y(f.ST_PointOnSurface(source.c.geom)).label("lat"),
         ]
-    row = conn.execute(
-        sa.select(*columns).where(source.c.id == entry.id, visible(actor, source, kind))
-    ).mappings().first()
+    row = (
+        conn.execute(
+            sa.select(*columns).where(source.c.id == entry.id, visible(actor, source, kind))
+        )
+        .mappings()
+        .first()
+    )
     if row is None:
         raise NotFound("There is no such thing that you may see, or not at that moment.")
     return _shown(conn, actor, kind, row, allowed, moment)
@@ -64,7 +72,7 @@ def _shown(
     conn: Connection,
     actor: Actor,
     kind: Kind,
-    row: Mapping[str, Any],
+    row: Any,
     allowed: list[str],
     moment: datetime | None,
 ) -> dict[str, Any]:
@@ -72,7 +80,10 @@ def _shown(
     shape = json.loads(row["shape"]) if row.get("shape") else None
     order = [*kind.card, *(f for f in allowed if f not in kind.card)]
     fields = [_field(kind.fields[n], row[n]) for n in order if n in allowed and n in kind.fields]
-    head = {k: row[k] for k in ("num", "code", "name", "district", "street", "state", "source", "version")}
+    head = {
+        k: row[k]
+        for k in ("num", "code", "name", "district", "street", "state", "source", "version")
+    }
     point = [row["lon"], row["lat"]] if row.get("lon") is not None else None
     return head | {
         "id": str(row["id"]),
@@ -139,7 +150,9 @@ def _version(row: Any, kind: Kind, actor: Actor, people: Mapping[str, Any]) -> d
             continue
         field = kind.fields.get(name)
         title = field.title if field else {"zh": name, "en": name}
-        changes.append({"key": name, "title": title, "before": before.get(name), "after": after[name]})
+        changes.append(
+            {"key": name, "title": title, "before": before.get(name), "after": after[name]}
+        )
     return {
         "seq": row.seq,
         "version": row.version,

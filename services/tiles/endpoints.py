@@ -45,7 +45,11 @@ async def tile(
     if x >= 2**z or y >= 2**z:
         raise BadRequest(f"Tile {z}/{x}/{y} does not exist; x and y run to {2**z - 1}.")
     found = await _tile(layer, actor, z, x, y, moment(datetime))
-    headers = {"ETag": found.etag, "Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
+    headers = {
+        "ETag": found.etag,
+        "Cache-Control": "private, no-cache",
+        "Vary": "Cookie, Authorization",
+    }
     if request.headers.get("if-none-match") == found.etag:
         return Response(status_code=304, headers=headers)
     if not found.raw:
@@ -55,9 +59,7 @@ async def tile(
     return Response(gzip.decompress(found.raw), media_type=MVT, headers=headers)
 
 
-async def _tile(
-    layer: str, actor: Actor, z: int, x: int, y: int, then: datetime | None
-) -> Tile:
+async def _tile(layer: str, actor: Actor, z: int, x: int, y: int, then: datetime | None) -> Tile:
     layers = await _layers(layer, actor)
     names = tuple(k.kind for k in layers)
     versions = tuple(k.version for k in layers)

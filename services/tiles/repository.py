@@ -61,11 +61,11 @@ def tile(
         classes = next((c for at, c in sorted(ROADS.items(), reverse=True) if z >= at), ())
         query = query.where(source.c["class"].in_(classes))
     inner = query.subquery("q")
-    whole = sa.literal_column("q")
+    whole: Any = sa.literal_column("q")
     return sa.select(f.ST_AsMVT(whole, kind.kind, EXTENT, "geom", "num")).select_from(inner)
 
 
-_WORLD = sa.literal_column(
+_WORLD: Any = sa.literal_column(
     "ST_MakeEnvelope(-20037508.342789244, -20037508.342789244, "
     "20037508.342789244, 20037508.342789244, 3857)"
 )

@@ -23,11 +23,13 @@ def moment(said: str | None) -> datetime | None:
         at = datetime.fromisoformat(said.strip().replace(" ", "+"))
     except ValueError as why:
         raise BadRequest(
-            f"{said!r} is not a time; write it like 2026-11-20T08:00:00+08:00.", parameter="datetime"
+            f"{said!r} is not a time; write it like 2026-11-20T08:00:00+08:00.",
+            parameter="datetime",
         ) from why
     if at.tzinfo is None:
         raise BadRequest(
-            f"{said!r} has no offset; write it like 2026-11-20T08:00:00+08:00.", parameter="datetime"
+            f"{said!r} has no offset; write it like 2026-11-20T08:00:00+08:00.",
+            parameter="datetime",
         )
     return at
 

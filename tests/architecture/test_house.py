@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def short(path: Path) -> str:
 
 
 def in_git() -> bool:
-    return (ROOT / ".git").exists()
+    return (ROOT / ".git").exists() and shutil.which("git") is not None
 
 
 def test_every_module_says_what_it_is() -> None:

@@ -75,8 +75,12 @@ def screen(chromium: Any, city: City) -> Iterator[Any]:
     """Open pages as a user: `screen(user, path, size)`; all are closed after the test."""
     opened: list[Any] = []
 
-    def opener(user: str | None, path: str, size: dict[str, int] | None = None, **more: Any) -> Screen:
-        context = chromium.new_context(viewport=size or WALL, locale="zh-CN", timezone_id="Asia/Shanghai", **more)
+    def opener(
+        user: str | None, path: str, size: dict[str, int] | None = None, **more: Any
+    ) -> Screen:
+        context = chromium.new_context(
+            viewport=size or WALL, locale="zh-CN", timezone_id="Asia/Shanghai", **more
+        )
         opened.append(context)
         if user:
             said = {"user": user, "password": city.logins()[user]}

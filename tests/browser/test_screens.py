@@ -34,15 +34,23 @@ def test_buildings_rise_in_3d_and_go(screen: Any) -> None:
     with wall(screen, place="15.2/31.2304/121.4737") as desk:
         desk.page.keyboard.press("d")
         desk.until("twin.map.getPitch() > 50")
-        desk.until("twin.map.queryRenderedFeatures({layers: ['building-3d']}).length > 20", seconds=40)
+        desk.until(
+            "twin.map.queryRenderedFeatures({layers: ['building-3d']}).length > 20", seconds=40
+        )
         desk.page.keyboard.press("d")
-        desk.until("twin.map.getPitch() < 1 && twin.map.queryRenderedFeatures({layers: ['building-3d']}).length === 0")
+        desk.until(
+            "twin.map.getPitch() < 1 && twin.map.queryRenderedFeatures({layers: ['building-3d']}).length === 0"
+        )
 
 
 def test_a_click_on_a_thing_opens_its_card(screen: Any) -> None:
     with wall(screen, place="14.5/31.217/121.551") as desk:
         desk.until("twin.map.queryRenderedFeatures({layers: ['park']}).length > 0")
-        desk.page.mouse.click(*desk.ask("(() => { const p = twin.map.project([121.551, 31.217]); return [p.x, p.y] })()"))
+        desk.page.mouse.click(
+            *desk.ask(
+                "(() => { const p = twin.map.project([121.551, 31.217]); return [p.x, p.y] })()"
+            )
+        )
         desk.page.wait_for_selector(".card h2")
         assert desk.ask("twin.store.thing.value?.kind") in ("park", "water_body", "green_space")
 
@@ -61,7 +69,9 @@ def test_report_here_by_right_click(screen: Any) -> None:
 def test_a_layer_switched_off_is_not_drawn(screen: Any) -> None:
     with wall(screen) as desk:
         desk.page.click(".fold")
-        desk.page.click(".layers .layer:has-text('水体') input, .layers .layer:has-text('水域') input, .layers .layer:has-text('河') input")
+        desk.page.click(
+            ".layers .layer:has-text('水体') input, .layers .layer:has-text('水域') input, .layers .layer:has-text('河') input"
+        )
         desk.until("twin.map.queryRenderedFeatures({layers: ['water_body']}).length === 0")
 
 
@@ -83,7 +93,11 @@ def test_every_control_is_reached_by_tab_with_a_name(screen: Any) -> None:
                 assert said[1], "a control without a name"
                 assert said[2], f"no focus ring on {said[1]}"
                 seen.add(said[1])
-        assert any("三维" in s for s in seen) and any("图层" in s for s in seen) and any("实时" in s for s in seen)
+        assert (
+            any("三维" in s for s in seen)
+            and any("图层" in s for s in seen)
+            and any("实时" in s for s in seen)
+        )
 
 
 def test_keys_search_and_return(screen: Any) -> None:
@@ -102,7 +116,9 @@ def test_english_leaves_no_chinese_label(screen: Any) -> None:
         desk.page.click("text=English")
         desk.until("document.documentElement.lang === 'en'")
         # Names of people, places and events are data; labels are ours.
-        left = desk.ask("[...document.querySelectorAll('.top h1, .fold, .tools, .cards .name, .tabs, .timeline .bar, .events h2')].map(e => e.textContent).join(' ')")
+        left = desk.ask(
+            "[...document.querySelectorAll('.top h1, .fold, .tools, .cards .name, .tabs, .timeline .bar, .events h2')].map(e => e.textContent).join(' ')"
+        )
         assert not re.search(r"[一-鿿]", left)
 
 
@@ -139,7 +155,9 @@ def test_the_log_in_page(screen: Any, city: City) -> None:
 def test_the_policy_stands_on_every_answer(city: City, path: str) -> None:
     with urllib.request.urlopen(city.url + path, timeout=20) as answer:
         policy = answer.headers["Content-Security-Policy"]
-    assert "default-src 'self'" in policy and "unsafe-eval'" not in policy.replace("wasm-unsafe-eval'", "")
+    assert "default-src 'self'" in policy and "unsafe-eval'" not in policy.replace(
+        "wasm-unsafe-eval'", ""
+    )
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 

@@ -63,7 +63,9 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("theme", ["night", "day"])
-@pytest.mark.parametrize("token", ["text", "muted", "critical", "major", "minor", "info", "good", "past", "selected"])
+@pytest.mark.parametrize(
+    "token", ["text", "muted", "critical", "major", "minor", "info", "good", "past", "selected"]
+)
 def test_text_colours_reach_wcag_aa_on_panels(theme: str, token: str) -> None:
     themed = tokens()["themes"][theme]
     assert contrast(themed[token], themed["panel_solid"]) >= 4.5
@@ -72,4 +74,6 @@ def test_text_colours_reach_wcag_aa_on_panels(theme: str, token: str) -> None:
 def test_the_bundle_reads_the_same_tokens() -> None:
     web = Path(__file__).parents[2] / "ui" / "web"
     assert "layers/tokens.json" in (web / "scripts" / "tokens.mjs").read_text(encoding="utf-8")
-    assert "layers/tokens.json" in (web / "src" / "mapkit" / "tokens.ts").read_text(encoding="utf-8")
+    assert "layers/tokens.json" in (web / "src" / "mapkit" / "tokens.ts").read_text(
+        encoding="utf-8"
+    )

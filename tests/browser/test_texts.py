@@ -10,7 +10,9 @@ WEB = Path(__file__).parents[2] / "ui" / "web"
 
 
 def texts(lang: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads((WEB / "locales" / f"{lang}.json").read_text(encoding="utf-8"))
+    found: dict[str, str] = json.loads(
+        (WEB / "locales" / f"{lang}.json").read_text(encoding="utf-8")
+    )
     return found
 
 
@@ -22,7 +24,9 @@ def test_both_languages_have_the_same_keys_and_values_to_fill_in() -> None:
 
 
 def test_english_is_english() -> None:
-    assert [k for k, v in texts("en").items() if re.search(r"[一-鿿]", v) and k != "lang.switch"] == []
+    assert [
+        k for k, v in texts("en").items() if re.search(r"[一-鿿]", v) and k != "lang.switch"
+    ] == []
 
 
 def test_every_text_in_the_code_has_a_key() -> None:
@@ -35,4 +39,6 @@ def test_every_text_in_the_code_has_a_key() -> None:
 
 def test_no_chinese_text_outside_the_locales() -> None:
     for path in (WEB / "src").rglob("*.ts*"):
-        assert not re.findall(r"[一-鿿]", re.sub(r"//.*|/\*.*?\*/", "", path.read_text(encoding="utf-8"))), path.name
+        assert not re.findall(
+            r"[一-鿿]", re.sub(r"//.*|/\*.*?\*/", "", path.read_text(encoding="utf-8"))
+        ), path.name

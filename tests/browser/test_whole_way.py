@@ -27,7 +27,12 @@ PICKED = """code => { const e = twin.events().find(e => e.code === code); if (!e
 
 
 def post_report(city: City, lon: float, lat: float) -> tuple[str, float]:
-    body = {"service_code": "fallen_tree", "lat": lat, "long": lon, "description": "大树倒在路上，挡住一条车道"}
+    body = {
+        "service_code": "fallen_tree",
+        "lat": lat,
+        "long": lon,
+        "description": "大树倒在路上，挡住一条车道",
+    }
     asked = urllib.request.Request(
         f"{city.url}/open311/v2/requests.json", urllib.parse.urlencode(body).encode(), method="POST"
     )
@@ -43,8 +48,9 @@ def seen_by_citizen(city: City, code: str) -> dict[str, Any]:
 
 def crew_of(city: City, user: str) -> dict[str, Any]:
     token = city.token(user)
-    crew: dict[str, Any] = city.get("/api/v1/tasks", token)["crew"]
-    return crew
+    code = city.get("/api/v1/tasks", token)["crew"]["code"]
+    card: dict[str, Any] = city.get(f"/api/v1/things/{code}", token)
+    return card
 
 
 def photo(path: Path) -> Path:
@@ -52,10 +58,14 @@ def photo(path: Path) -> Path:
     rows = b"".join(b"\x00" + bytes((90, 140, 100)) * 640 for _ in range(480))
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 640, 480, 8, 2, 0, 0, 0))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
     return path
 
 
@@ -75,7 +85,9 @@ def dispatch(desk: Screen, code: str, crew: str) -> None:
     began = time.monotonic()
     desk.page.click("[data-action=dispatch]")
     desk.page.wait_for_selector("[data-crew]")
-    assert time.monotonic() - began < SOON_S  # the proposal itself takes < 1 s; here with the screen
+    assert (
+        time.monotonic() - began < SOON_S
+    )  # the proposal itself takes < 1 s; here with the screen
     proposals = desk.ask("twin.store.proposals.value.data")
     assert proposals["computed_ms"] < 1000
     assert all(c["travel_s"] > 0 for c in proposals["crews"])
@@ -119,7 +131,13 @@ def publish(city: City, code: str, lon: float, lat: float) -> None:
     client.username_pw_set(*city.broker_login())
     client.connect("127.0.0.1", city.mqtt_port)
     client.loop_start()
-    said = {"t": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "lon": lon, "lat": lat, "speed_kmh": 20, "heading_deg": 90}
+    said = {
+        "t": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "lon": lon,
+        "lat": lat,
+        "speed_kmh": 20,
+        "heading_deg": 90,
+    }
     client.publish(f"twin/v1/vehicle/{code}/position", json.dumps(said), qos=1).wait_for_publish(10)
     client.loop_stop()
     client.disconnect()

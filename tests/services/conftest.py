@@ -32,7 +32,9 @@ class Api:
         """GET as a caller."""
         return self.http.get(path, headers=self.headers(user), params=params or None)
 
-    def post(self, path: str, body: Any = None, user: str | None = "dispatcher", **headers: str) -> Any:
+    def post(
+        self, path: str, body: Any = None, user: str | None = "dispatcher", **headers: str
+    ) -> Any:
         """POST JSON as a caller."""
         return self.http.post(path, json=body, headers=self.headers(user) | headers)
 
@@ -50,19 +52,24 @@ def api(database: str) -> Iterator[Api]:
     users = {"dispatcher": None, "commander": None, "patrol": None, "planner": None,
              "auditor": None, "district-310104": None}  # fmt: skip
     with db.engine("app").begin() as conn:
-        crew = conn.execute(text("select code from twin.thing where kind = 'crew' and name = '东一组'"))
+        crew = conn.execute(
+            text("select code from twin.thing where kind = 'crew' and name = '东一组'")
+        )
         conn.execute(
-            text("update twin.account set crew = :c where \"user\" = 'patrol'"), {"c": crew.scalar_one()}
+            text("update twin.account set crew = :c where \"user\" = 'patrol'"),
+            {"c": crew.scalar_one()},
         )
         tokens = {u: identity.issue_token(conn, u, 1, "t") for u in users}
     names.forget()
     stop = threading.Event()
     sealer = threading.Thread(target=_seal, args=(stop,))
     sealer.start()
-    with TestClient(create_app(), base_url="http://testserver") as http:
-        yield Api(http, tokens)
-    stop.set()
-    sealer.join()
+    try:
+        with TestClient(create_app(), base_url="http://testserver") as http:
+            yield Api(http, tokens)
+    finally:
+        stop.set()
+        sealer.join()
 
 
 def _seal(stop: threading.Event) -> None:

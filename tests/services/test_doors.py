@@ -52,7 +52,9 @@ def test_paging_by_next_links_gives_every_feature_once(api: Api) -> None:
 
 
 def test_bbox_and_property_filters(api: Api) -> None:
-    page = api.get("/ogc/collections/toilet/items", bbox="121.40,31.20,121.45,31.24", limit=1000).json()
+    page = api.get(
+        "/ogc/collections/toilet/items", bbox="121.40,31.20,121.45,31.24", limit=1000
+    ).json()
     assert {f["properties"]["district"] for f in page["features"]} == {minicity.WEST}
     one = api.get("/ogc/collections/toilet/items", name="公厕7").json()
     assert one["numberMatched"] == 1
@@ -71,7 +73,11 @@ def test_a_cookie_changes_things_only_from_our_own_page(api: Api) -> None:
     try:
         assert api.http.get("/api/v1/session").json()["user"] == "commander"
         body = {"category": "litter", "description": "x", "lon": 121.47, "lat": 31.22}
-        for origin, status in (("http://evil.example", 403), (None, 403), ("http://testserver", 201)):
+        for origin, status in (
+            ("http://evil.example", 403),
+            (None, 403),
+            ("http://testserver", 201),
+        ):
             headers = {"Origin": origin} if origin else {}
             assert api.http.post("/api/v1/events", json=body, headers=headers).status_code == status
         gone = api.http.delete("/api/v1/session", headers={"Origin": "http://testserver"})

@@ -37,7 +37,9 @@ def report(actor: Actor = DISPATCHER, **more: Any) -> cases.Case:
         return cases.open_case(conn, PROCESS, actor=actor, **(said | more))
 
 
-def act(case: cases.Case, action: str, actor: Actor, version: int | None = None, **p: Any) -> cases.Case:
+def act(
+    case: cases.Case, action: str, actor: Actor, version: int | None = None, **p: Any
+) -> cases.Case:
     with db.engine("app").begin() as conn:
         return cases.perform(conn, case["id"], action, actor=actor, params=p, version=version)
 
@@ -100,7 +102,9 @@ def test_who_may_finish(action: str, actor: Actor, params: dict[str, Any], error
         return
     with pytest.raises(error):
         act(case, action, actor, **params)
-    assert act(case, "arrive", CREW)["version"] == case["version"] + 1, "a refusal must change nothing"
+    assert act(case, "arrive", CREW)["version"] == case["version"] + 1, (
+        "a refusal must change nothing"
+    )
 
 
 def test_an_old_version_is_refused() -> None:
@@ -155,7 +159,9 @@ def test_the_past_shows_the_case_as_it_stood() -> None:
     reported = datetime.now(UTC)
     act(case, "reject", DISPATCHER, reason="重复")
     with db.engine("app").connect() as conn:
-        codes = [[c["code"] for c in cases.at_moment(conn, DISPATCHER, t)] for t in (before, reported)]
+        codes = [
+            [c["code"] for c in cases.at_moment(conn, DISPATCHER, t)] for t in (before, reported)
+        ]
         now = [c["code"] for c in cases.at_moment(conn, DISPATCHER, datetime.now(UTC))]
         other = [c["code"] for c in cases.at_moment(conn, XUHUI, reported)]
     assert case["code"] not in codes[0]
@@ -178,7 +184,9 @@ def test_deadlines_escalate_each_level_once() -> None:
                 {"m": minutes, "id": case["id"]},
             )
         with db.engine("app").begin() as conn:
-            levels.append([c["escalated"] for c in cases.escalate_due(conn) if c["id"] == case["id"]])
+            levels.append(
+                [c["escalated"] for c in cases.escalate_due(conn) if c["id"] == case["id"]]
+            )
     assert levels == [[], [0.8], [1.0], [], [1.5], []]
 
 

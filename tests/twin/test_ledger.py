@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 import psycopg
 import pytest
 from sqlalchemy import text
@@ -115,7 +114,10 @@ def test_an_entry_taken_out_of_the_seal_is_found(servers: Servers, database: str
 
 def test_a_cut_end_is_found_by_the_signed_checkpoint(servers: Servers, database: str) -> None:
     size = verify().sealed
-    cut = [f"delete from twin.journal where id > {entry(size - 3)}", f"delete from twin.sealed where seq > {size - 3}"]
+    cut = [
+        f"delete from twin.journal where id > {entry(size - 3)}",
+        f"delete from twin.sealed where seq > {size - 3}",
+    ]
     with tampered(servers, database, *cut):
         report = verify()
     assert not report.holds
@@ -125,7 +127,9 @@ def test_a_cut_end_is_found_by_the_signed_checkpoint(servers: Servers, database:
 def test_a_whole_new_chain_needs_our_signature(servers: Servers, database: str) -> None:
     forged, _ = soft.sm2_keygen()
     with db.engine("audit").connect() as conn:
-        body = conn.execute(text("select body from twin.checkpoint order by size desc limit 1")).scalar_one()
+        body = conn.execute(
+            text("select body from twin.checkpoint order by size desc limit 1")
+        ).scalar_one()
     signature = soft.sm2_sign(forged, body.encode()).hex()
     change = (
         f"update twin.checkpoint set signature = '\\x{signature}' "
@@ -144,7 +148,9 @@ def test_unsealed_entries_are_counted() -> None:
 
 
 @pytest.mark.parametrize("role", ["app", "ingest", "audit", "owner"])
-@pytest.mark.parametrize("statement", ["update twin.journal set actor = 'x'", "delete from twin.journal"])
+@pytest.mark.parametrize(
+    "statement", ["update twin.journal set actor = 'x'", "delete from twin.journal"]
+)
 def test_no_role_may_rewrite_the_journal(role: str, statement: str) -> None:
     from sqlalchemy.exc import DBAPIError
 
@@ -180,5 +186,3 @@ def test_sm3_and_sm2_against_the_standard_and_openssl() -> None:
 def test_settings_keep_the_key_closed() -> None:
     path = settings().home / "secrets" / ledger.KEY
     assert path.stat().st_mode & 0o077 == 0
-
-

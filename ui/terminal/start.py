@@ -179,13 +179,20 @@ def _local_trust() -> ssl.SSLContext:
 
 
 def _greet(config: Settings) -> None:
+    """Say where it runs; the demo log-ins are shown once, then kept in a file."""
     say(f"ready: {url(config)}")
     logins = config.home / "secrets" / "demo-logins"
-    if logins.exists():
-        say(f"log-ins (kept in {logins}):")
-        for line in logins.read_text(encoding="utf-8").splitlines():
-            user, _, password = line.partition(" ")
-            say(f"  {user:<16} {password}")
+    shown = run_dir(config.home) / "logins-shown"
+    if not logins.exists():
+        return
+    if shown.exists():
+        say(f"log-ins: {logins}")
+        return
+    say(f"log-ins (shown once, kept in {logins}):")
+    for line in logins.read_text(encoding="utf-8").splitlines():
+        user, _, password = line.partition(" ")
+        say(f"  {user:<16} {password}")
+    shown.touch()
 
 
 def _running(home: Path) -> dict[str, Any] | None:

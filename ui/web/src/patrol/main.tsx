@@ -41,7 +41,10 @@ function waiting(ev: Event): string | null {
 
 async function refresh(): Promise<void> {
   try {
-    tasks.value = await get<Tasks>("/api/v1/tasks");
+    const got = await get<Tasks>("/api/v1/tasks");
+    // Where the crew stands: its card knows; an own position from the browser goes before it.
+    if (got.crew && !got.crew.point) got.crew.point = tasks.value.crew?.point ?? (await get<{ point: LonLat | null }>(`/api/v1/things/${got.crew.code}`).then((c) => c.point, () => null));
+    tasks.value = got;
     keptAt.value = null;
     online.value = true;
     await keep("tasks", { at: Date.now(), tasks: tasks.value, session: session.value, config: config.value });
