@@ -29,7 +29,12 @@ PICKED = """code => { const e = twin.events().find(e => e.code === code); if (!e
   const p = twin.map.project(e.point); return twin.pick(p.x, p.y, ['events'])?.object?.code === code }"""
 
 
-SERVICES = {"绿化": "fallen_tree", "环卫": "road_spill", "市容": "dangerous_sign", "林业": "forest_fire"}
+SERVICES = {
+    "绿化": "fallen_tree",
+    "环卫": "road_spill",
+    "市容": "dangerous_sign",
+    "林业": "forest_fire",
+}
 
 
 def service_for(crew: dict[str, Any]) -> str:
@@ -38,8 +43,15 @@ def service_for(crew: dict[str, Any]) -> str:
     return next(SERVICES[s] for s in skills if s in SERVICES)
 
 
-def post_report(city: City, lon: float, lat: float, service: str = "fallen_tree") -> tuple[str, float]:
-    body = {"service_code": service, "lat": lat, "long": lon, "description": "大树倒在路上，挡住一条车道"}
+def post_report(
+    city: City, lon: float, lat: float, service: str = "fallen_tree"
+) -> tuple[str, float]:
+    body = {
+        "service_code": service,
+        "lat": lat,
+        "long": lon,
+        "description": "大树倒在路上，挡住一条车道",
+    }
     asked = urllib.request.Request(
         f"{city.url}/open311/v2/requests.json", urllib.parse.urlencode(body).encode(), method="POST"
     )
@@ -65,14 +77,20 @@ def photo(path: Path) -> Path:
     rows = b"".join(b"\x00" + bytes((90, 140, 100)) * 640 for _ in range(480))
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 640, 480, 8, 2, 0, 0, 0))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
     return path
 
 
-def report_appears(desk: Screen, city: City, place: tuple[float, float], service: str = "fallen_tree") -> str:
+def report_appears(
+    desk: Screen, city: City, place: tuple[float, float], service: str = "fallen_tree"
+) -> str:
     desk.ask(NOTE_ROWS)
     code, began = post_report(city, *place, service)
     desk.until(LISTED, code, 15)
@@ -131,7 +149,13 @@ def publish(city: City, code: str, lon: float, lat: float) -> None:
     client.username_pw_set(*city.broker_login())
     client.connect("127.0.0.1", city.mqtt_port)
     client.loop_start()
-    said = {"t": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "lon": lon, "lat": lat, "speed_kmh": 20, "heading_deg": 90}
+    said = {
+        "t": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "lon": lon,
+        "lat": lat,
+        "speed_kmh": 20,
+        "heading_deg": 90,
+    }
     client.publish(f"twin/v1/vehicle/{code}/position", json.dumps(said), qos=1).wait_for_publish(10)
     client.loop_stop()
     client.disconnect()
