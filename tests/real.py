@@ -1,4 +1,4 @@
-"""Where the shared real data lies; tests that need it are skipped, with the reason, where it is not."""
+"""Where the shared real data lies; tests that need it are skipped where it is not."""
 
 from __future__ import annotations
 

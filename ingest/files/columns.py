@@ -9,20 +9,8 @@ from dataclasses import dataclass, field
 from twin.errors import BadRequest
 from twin.kinds import Kind
 
-_X = (
-    "lon",
-    "lng",
-    "long",
-    "longitude",
-    "x",
-    "经度",
-    "wgs84_lng",
-    "wgs84_lon",
-    "lon_wgs84",
-    "geox",
-    "坐标x",
-)
-_Y = ("lat", "latitude", "y", "纬度", "wgs84_lat", "lat_wgs84", "geoy", "坐标y")
+_X = tuple("lon lng long longitude x 经度 wgs84_lng wgs84_lon lon_wgs84 geox 坐标x".split())
+_Y = tuple("lat latitude y 纬度 wgs84_lat lat_wgs84 geoy 坐标y".split())
 _WKT = ("wkt", "the_geom", "geometry", "geom", "shape")
 CODED = ("district", "street")
 
@@ -53,23 +41,20 @@ def find(
     x: str | None,
     y: str | None,
 ) -> Mapping_:
-    """Return the mapping; BadRequest names what the user has said wrongly. `said` is column → field."""
+    """Return the mapping; BadRequest names what the user said wrongly. `said` is column → field."""
     names = list(columns)
+    listed = ", ".join(names[:20])
     made = Mapping_()
     known = {*kind.fields, "name", "code", "state"}
     for column, target in said.items():
         if column not in names:
-            raise BadRequest(
-                f"--map {column}=…: the file has no such column ({', '.join(names[:20])})."
-            )
+            raise BadRequest(f"--map {column}=…: the file has no such column ({listed}).")
         if target not in known:
             raise BadRequest(f"--map {column}={target}: {kind.kind} has no field {target}.")
         made.fields[target] = column
     for flag, name in (("--key", key), ("--x", x), ("--y", y)):
         if name is not None and name not in names:
-            raise BadRequest(
-                f"{flag} {name}: the file has no such column ({', '.join(names[:20])})."
-            )
+            raise BadRequest(f"{flag} {name}: the file has no such column ({listed}).")
     _by_name(kind, names, made)
     made.key = key or made.fields.get("code")
     made.x, made.y = x or _first(names, _X), y or _first(names, _Y)
@@ -99,6 +84,5 @@ def _by_name(kind: Kind, names: list[str], made: Mapping_) -> None:
 
 def _first(names: list[str], wanted: tuple[str, ...]) -> str | None:
     by_name = {n.lower().strip(): n for n in reversed(names)}
-    return next(
-        (by_name[w] for w in sorted(wanted, key=lambda w: "wgs84" not in w) if w in by_name), None
-    )
+    plainest_first = sorted(wanted, key=lambda w: "wgs84" not in w)
+    return next((by_name[w] for w in plainest_first if w in by_name), None)

@@ -27,6 +27,10 @@ _LDID = {0x4D: "gb18030", 0x4F: "big5", 0x57: "cp1252", 0x03: "cp1252", 0x01: "c
 _TRIED = ("utf-8", "gb18030", "iso-8859-1")
 MAX_COLUMNS = 2000
 MAX_CELL = 1_000_000
+_UNREADABLE = (DataSourceError, DataLayerError, ValueError, OverflowError, RuntimeError)
+_NO_WORKBOOK = (
+    InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError,
+)  # fmt: skip
 
 
 @dataclass
@@ -70,14 +74,7 @@ def _gdal(path: Path, kind: str, encoding: str, layer: str | None) -> Source:
             meta, fids, shapes, values = pyogrio.raw.read(
                 name, layer=layer, encoding=used, return_fids=True
             )
-        except (
-            DataSourceError,
-            DataLayerError,
-            ValueError,
-            UnicodeDecodeError,
-            OverflowError,
-            RuntimeError,
-        ) as why:
+        except _UNREADABLE as why:
             reason = str(why).splitlines()[0].replace(str(path), path.name)[:200]
             raise Unreadable(f"{path.name} cannot be read as {kind}: {reason}") from why
     notes += [str(w.message).splitlines()[0][:200] for w in said[:3]]
@@ -98,11 +95,10 @@ def _only_layer(name: str, notes: list[str]) -> str | None:
     listed = ", ".join(map(str, layers[:, 0]))
     notes.append(f"layers {listed}: the first with shapes is read; --layer picks another")
     with_shapes = [str(row[0]) for row in layers if row[1]] or [str(layers[0][0])]
-    counts = {
-        n: pyogrio.read_info(name, layer=n, force_feature_count=True)["features"]
-        for n in with_shapes
-    }
-    return next((n for n in with_shapes if counts[n]), with_shapes[0])
+    for one in with_shapes:
+        if pyogrio.read_info(name, layer=one, force_feature_count=True)["features"]:
+            return one
+    return with_shapes[0]
 
 
 def _in_zip(path: Path, layer: str | None) -> tuple[str, str | None]:
@@ -214,28 +210,20 @@ def _csv(path: Path, encoding: str) -> Source:
 
 
 def _xlsx(path: Path, layer: str | None) -> Source:
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (
-        InvalidFileException,
-        zipfile.BadZipFile,
-        KeyError,
-        ValueError,
-        OSError,
-        SyntaxError,
-    ) as why:
-        raise Unreadable(f"{path.name} cannot be read as a workbook ({why}).") from why
-    with warnings.catch_warnings():
+    # Opened here, not by name: openpyxl judges a file by its ending.
+    with path.open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        try:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        except _NO_WORKBOOK as why:
+            raise Unreadable(f"{path.name} cannot be read as a workbook ({why}).") from why
         if layer is not None and layer not in book.sheetnames:
-            raise Unreadable(
-                f"{path.name} has no sheet {layer}; it has {', '.join(book.sheetnames)}."
-            )
+            listed = ", ".join(book.sheetnames)
+            raise Unreadable(f"{path.name} has no sheet {layer}; it has {listed}.")
         for sheet in [book[layer]] if layer else book.worksheets:
             rows = [list(r) for r in sheet.iter_rows(values_only=True)]
             rows = [r for r in rows if any(c not in (None, "") for c in r)]
             if rows:
-                book.close()
                 return _table(path, rows)
     raise Unreadable(f"{path.name} has no sheet with rows.")
 
@@ -255,9 +243,8 @@ def _table(path: Path, rows: Sequence[Sequence[Any]]) -> Source:
         cells = list(row) + [None] * (len(names) - len(row))
         if len(cells) > len(names) and any(c not in (None, "") for c in cells[len(names) :]):
             given = dict(zip(names, map(_cell, cells), strict=False))
-            made.refused.append(
-                (number, given, f"{len(row)} cells where the header has {len(names)}")
-            )
+            why = f"{len(row)} cells where the header has {len(names)}"
+            made.refused.append((number, given, why))
             continue
         for name, cell in zip(names, cells, strict=False):
             made.columns[name].append(_cell(cell))

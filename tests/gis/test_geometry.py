@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gis import geometry
 from tests.real import shared
 
+MIXED = "GEOMETRYCOLLECTION(POINT(1 1),POLYGON((0 0,1 0,1 1,0 0)))"
 BOWTIE = "POLYGON((0 0, 2 2, 2 0, 0 2, 0 0))"
 
 
@@ -31,7 +32,7 @@ BOWTIE = "POLYGON((0 0, 2 2, 2 0, 0 2, 0 0))"
         ("POLYGON EMPTY", "polygon", None, "no geometry"),
         ("LINESTRING(0 0,1 1)", "polygon", None, "expected"),
         ("POINT(500 31)", "point", None, "outside the world"),
-        ("GEOMETRYCOLLECTION(POINT(1 1),POLYGON((0 0,1 0,1 1,0 0)))", "polygon", "MultiPolygon", "only"),
+        (MIXED, "polygon", "MultiPolygon", "only"),
     ],
 )  # fmt: skip
 def test_mend(wkt: str, family: str, kept: str | None, why: str | None) -> None:
@@ -80,7 +81,7 @@ def test_areas_agree_with_published_ones() -> None:
     for f in features:
         km2 = geometry.area_m2(shapely.from_geojson(json.dumps(f["geometry"]))) / 1e6
         assert km2 == pytest.approx(f["properties"]["areaSquareKilometers"], rel=1e-3)
-        # The outline is a volunteers' one: the official figure tells only that nothing is grossly off.
+        # The outline is volunteers' work: the official figure only shows that nothing is far off.
         assert km2 == pytest.approx(f["properties"]["officialAreaSquareKilometers"], rel=0.06)
 
 

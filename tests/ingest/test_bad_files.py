@@ -13,6 +13,8 @@ from tests import real
 from twin.errors import TwinError
 
 FOLDER = (real.folder() or Path("/nowhere")) / "bad"
+GEO = "geojson_chrieke/problematic_geometries/problematic_"
+VALID = "geojson_chrieke/valid/valid_"
 FILES = sorted(str(p.relative_to(FOLDER)) for p in FOLDER.rglob("*") if p.is_file())
 KINDS = ("toilet", "sub_compartment")
 TABLES = {"toilet": "sanitation.toilet", "sub_compartment": "forestry.sub_compartment"}
@@ -27,10 +29,10 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int] | str] = {
     ("geojson_check/good/good-featurecollection.geojson", "sub_compartment"): (3, 1, 0, 2),
     ("geojson_check/good/multipolygon.geojson", "sub_compartment"): (1, 1, 0, 0),
     ("geojson_check/good/nullgeometry.geojson", "toilet"): (1, 0, 0, 1),
-    ("geojson_chrieke/problematic_geometries/problematic_inner_and_exterior_ring_intersect.geojson", "sub_compartment"): (1, 1, 1, 0),
-    ("geojson_chrieke/problematic_geometries/problematic_outside_lat_lon_boundaries.geojson", "sub_compartment"): (1, 0, 0, 1),
-    ("geojson_chrieke/problematic_geometries/problematic_3d_coordinates.geojson", "sub_compartment"): (1, 1, 0, 0),
-    ("geojson_chrieke/valid/valid_featurecollection_empty_features.geojson", "toilet"): "no features",
+    (GEO + "inner_and_exterior_ring_intersect.geojson", "sub_compartment"): (1, 1, 1, 0),
+    (GEO + "outside_lat_lon_boundaries.geojson", "sub_compartment"): (1, 0, 0, 1),
+    (GEO + "3d_coordinates.geojson", "sub_compartment"): (1, 1, 0, 0),
+    (VALID + "featurecollection_empty_features.geojson", "toilet"): "no features",
     ("gbk/china_city_list_gbk.csv", "toilet"): "--x COL --y COL",
     ("geometry/geos/TestIsValid.xml", "toilet"): "XML",
     ("gpkg/curvepolygon.gpkg", "sub_compartment"): (1, 1, 0, 0),

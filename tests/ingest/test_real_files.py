@@ -12,6 +12,7 @@ from tests.real import shared
 from twin import db, kinds, things
 
 Ask = Callable[..., list[Any]]
+BRITISH = {"crs": "EPSG:27700", "x": "GeoX", "y": "GeoY"}
 DISTRICTS = "admin/datav_310000_16districts_gcj02.json"
 
 
@@ -34,7 +35,7 @@ def test_districts_keep_their_official_codes(ask: Ask) -> None:
 @pytest.mark.parametrize("which", ["bus", "food", "hospital", "urban"])
 def test_district_by_the_map_equals_the_declared_one(which: str, ask: Ask) -> None:
     done = load(shared(f"poi/shanghai_{which}.csv"), "poi")
-    assert done.read == done.inserted and done.quarantined == 0
+    assert done.read == done.inserted and done.quarantined == 0 and done.crs == "EPSG:4326"
     assert _agreement(ask, f"shanghai_{which}") >= 0.985
 
 
@@ -55,6 +56,8 @@ def test_the_shifted_pair_says_the_same_when_it_is_named(ask: Ask) -> None:
     path = shared("poi/shanghai_addresses_gcj_wgs_street.csv")
     load(path, "poi", crs="gcj02", x="gcj02_lng", y="gcj02_lat", source="shifted")
     assert _agreement(ask, "shifted") >= 0.985
+    done = load(path, "poi", x="gcj02_lng", y="gcj02_lat", source="found out", dry_run=True)
+    assert done.crs == "gcj02" and any("agree with the map" in n for n in done.notes)
     load(path, "poi", crs="EPSG:4326", x="gcj02_lng", y="gcj02_lat", source="naive")
     assert _agreement(ask, "naive") < _agreement(ask, "shifted") - 0.01
 
@@ -63,7 +66,8 @@ def _agreement(ask: Ask, source: str) -> float:
     return float(
         ask(
             "select avg(coalesce(d.name = p.said_district, false)::int) as share from base.poi p "
-            "left join base.district d on d.code = p.district where p.source = :s and said_district <> ''",
+            "left join base.district d on d.code = p.district "
+            "where p.source = :s and said_district <> ''",
             s=source,
         )[0].share
     )
@@ -74,7 +78,7 @@ def test_gbk_shapefile_without_a_cpg(ask: Ask) -> None:
     path = next(folder.glob("*.shp"))
     done = load(path, "district", key="ADMINCODE", source="old")
     assert done.read == 17 and "encoding gb18030" in done.notes
-    # Codes that the districts of today have are theirs; Zhabei and the county of Chongming were others.
+    # Codes that the districts of today have are theirs; Zhabei was another one.
     assert done.inserted + done.quarantined == 17
     assert done.reasons == {"the code … belongs to another district": done.quarantined}
     names = {r.name for r in ask("select name from base.district where source = 'old'")}
@@ -91,9 +95,9 @@ def test_gbk_shapefile_without_a_cpg(ask: Ask) -> None:
     ("name", "kind", "more", "read"),
     [
         ("assets/toilets_singapore.geojson", "toilet", {}, 355),
-        ("assets/adur_public_toilets_osgb.csv", "toilet", {"crs": "EPSG:27700", "x": "GeoX", "y": "GeoY"}, 15),
+        ("assets/adur_public_toilets_osgb.csv", "toilet", BRITISH, 15),
         ("assets/nyc_street_trees_5000.csv", "street_tree", {"key": "tree_id"}, 5000),
-        ("osm/../assets/nanshan_buildings_height.geojson", "building", {}, 10),
+        ("assets/nanshan_buildings_height.geojson", "building", {}, 10),
     ],
 )  # fmt: skip
 def test_other_cities(name: str, kind: str, more: dict[str, str], read: int) -> None:
