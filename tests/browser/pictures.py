@@ -130,7 +130,9 @@ def take(browser: Any, url: str, logins: dict[str, str], name: str) -> None:
 
 def main(url: str, logins: str, *names: str) -> None:
     """Take the named pictures, or all."""
-    known = dict(line.split(" ", 1) for line in Path(logins).read_text(encoding="utf-8").splitlines())
+    known = dict(
+        line.split(" ", 1) for line in Path(logins).read_text(encoding="utf-8").splitlines()
+    )
     OUT.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as run:
         browser = run.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
