@@ -40,7 +40,7 @@ def _dispatch(page: Any) -> None:
     # The one nearest to the bend of the river, where the city is known by its shape.
     chosen = page.evaluate(
         "twin.store.events.value.filter(e => e.stage <= 2 && e.severity <= 2)"
-        ".sort((a, b) => Math.hypot(a.point[0] - 121.492, a.point[1] - 31.236) - Math.hypot(b.point[0] - 121.492, b.point[1] - 31.236))[0].id"
+        ".map(e => [Math.hypot(e.point[0] - 121.492, e.point[1] - 31.236), e.id]).sort((a, b) => a[0] - b[0])[0][1]"
     )
     page.evaluate("id => twin.store.openEvent(id)", chosen)
     page.wait_for_timeout(1500)

@@ -24,7 +24,8 @@ LISTED = "code => document.querySelector(`[data-code='${code}']`) !== null"
 # The event as its pixels: a pick reads the picture that deck.gl has drawn.
 # The browser notes by its own clock (this machine's) when a row came: asking costs time on a busy machine.
 NOTE_ROWS = """() => { window.cameAt = {}; new MutationObserver(() => document.querySelectorAll('.row[data-code]')
-  .forEach(r => window.cameAt[r.dataset.code] ??= Date.now())).observe(document.querySelector('.rows'), {childList: true, subtree: true}) }"""
+  .forEach(r => window.cameAt[r.dataset.code] ??= Date.now()))
+  .observe(document.querySelector('.rows'), {childList: true, subtree: true}) }"""
 PICKED = """code => { const e = twin.events().find(e => e.code === code); if (!e) return false;
   const p = twin.map.project(e.point); return twin.pick(p.x, p.y, ['events'])?.object?.code === code }"""
 
@@ -167,7 +168,8 @@ def a_vehicle(city: City) -> dict[str, Any]:
     return found
 
 
-THERE = "([num, lon, lat]) => { const p = twin.movers.where(num); return p && Math.abs(p[0] - lon) + Math.abs(p[1] - lat) < 2e-5 }"
+THERE = """([num, lon, lat]) => { const p = twin.movers.where(num);
+  return p && Math.abs(p[0] - lon) + Math.abs(p[1] - lat) < 2e-5 }"""
 
 
 def test_the_slider_shows_the_map_as_it_was(screen: Any, city: City) -> None:
@@ -220,5 +222,5 @@ def test_a_hundred_positions_within_two_seconds(screen: Any, city: City) -> None
     with wall(screen, place="14/31.23/121.47") as desk:
         desk.ask(NOTE_FIXES, vehicle["num"])
         took = sorted(moved_after_s(desk, city, vehicle, step) for step in range(2, 102))
-    print(f"position to pixel: p50 {took[49]:.2f} s, p95 {took[94]:.2f} s, worst {took[99]:.2f} s")  # noqa: T201
+    print(f"position to pixel: p50 {took[49]:.2f} s, p95 {took[94]:.2f} s, worst {took[99]:.2f} s")
     assert took[94] < SOON_S
