@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 
 from services.boards.endpoints import router as boards
 from services.dispatch.endpoints import router as dispatch
+from services.dispatch.roads import warm as warm_roads
 from services.events.endpoints import router as events
 from services.features.endpoints import router as features
 from services.files.endpoints import router as files
@@ -30,7 +32,9 @@ from twin import db
 async def _life(_app: FastAPI) -> AsyncIterator[None]:
     hub.listeners.append(_stale_tiles)
     hub.start()
+    warming = asyncio.create_task(asyncio.to_thread(warm_roads))
     yield
+    await warming
     await hub.stop()
     hub.listeners.remove(_stale_tiles)
     for role in ("app", "tiles"):

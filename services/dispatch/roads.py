@@ -9,10 +9,11 @@ import numpy as np
 import shapely
 import structlog
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from gis import network
-from twin import catalogue
-from twin.errors import Unavailable
+from twin import catalogue, db
+from twin.errors import NotFound, Unavailable
 from twin.scope import SYSTEM
 
 log = structlog.get_logger("dispatch")
@@ -69,3 +70,12 @@ class Roads:
 
 
 roads = Roads()
+
+
+def warm() -> None:
+    """Build the graph ahead of the first proposal; a city without roads is no fault at start."""
+    try:
+        with db.engine("app").connect() as conn:
+            roads.graph(conn)
+    except (Unavailable, NotFound, DBAPIError) as why:
+        log.info("no road graph yet", why=str(why).splitlines()[0])

@@ -40,7 +40,7 @@ def proposals(conn: Connection, actor: Actor, key: str, limit: int) -> dict[str,
     crews = _crews(conn, actor)
     lacks: Counter[str] = Counter()
     able = [c for c in crews if not _lack(c, skill, lacks)]
-    ranked = _ranked(conn, able, case, lacks)[:limit] if able else []
+    ranked = _ranked(conn, able, case, lacks, limit) if able else []
     shortfall = [{"code": k, "title": SHORTFALL[k], "count": n} for k, n in lacks.most_common()]
     return {
         "event": case["code"],
@@ -86,7 +86,11 @@ def _lack(crew: Mapping[str, Any], skill: str | None, lacks: Counter[str]) -> bo
 
 
 def _ranked(
-    conn: Connection, able: list[dict[str, Any]], case: Mapping[str, Any], lacks: Counter[str]
+    conn: Connection,
+    able: list[dict[str, Any]],
+    case: Mapping[str, Any],
+    lacks: Counter[str],
+    limit: int,
 ) -> list[dict[str, Any]]:
     reached = network.reach(roads.graph(conn), case["lon"], case["lat"], LIMIT_S)
     points = np.array([[c["lon"], c["lat"]] for c in able])
@@ -99,7 +103,9 @@ def _ranked(
         shown.append((travel * (1 + LOAD_WEIGHT * crew["load"]), travel, int(node), crew))
     shown.sort(key=lambda s: (s[0], s[3]["num"]))
     nearest = min((s[1] for s in shown), default=0.0)
-    return [_shown(s[3], float(s[1]), reached.route(s[2]), case, nearest) for s in shown]
+    # Only for those shown is the way itself followed.
+    best = shown[:limit]
+    return [_shown(s[3], float(s[1]), reached.route(s[2]), case, nearest) for s in best]
 
 
 def _shown(

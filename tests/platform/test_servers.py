@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import time
+from urllib.parse import quote
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
-from tests.support import Servers
+from tests.support import Servers, environment
 from twin import db
 from ui.terminal import prepare
 from ui.terminal.broker import Broker, digest
@@ -92,3 +93,19 @@ def test_a_device_speaks_only_for_itself(servers: Servers, topic: str, arrives: 
     heard, _ = listen.communicate(timeout=10)
     assert bool(heard) is arrives
     assert part.pid, "the broker must survive"
+
+
+def test_a_given_server_takes_the_place_of_the_private_one(servers: Servers) -> None:
+    """TWIN_DATABASE_URL names a database and somebody who may make roles and extensions in it."""
+    with servers.admin() as conn:
+        conn.execute("create database given")
+    login = f"postgres:{quote(servers.secret('db-super'))}"
+    address = f"postgresql://{login}@127.0.0.1:{servers.db_port}/given"
+    with environment(TWIN_DATABASE_URL=address):
+        prepare.ensure_server()
+        prepare.ensure_tables()
+        with db.engine("app").connect() as conn:
+            assert conn.scalar(text("select current_database() || ' ' || current_user")) == (
+                "given twin_app"
+            )
+            assert conn.scalar(text("select count(*) > 10 from twin.declaration"))

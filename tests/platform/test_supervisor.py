@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from ui.terminal.cluster import as_user
+from tests.support import free_port, temporary_home
+from ui.terminal.broker import Broker
+from ui.terminal.cluster import as_user, ensure_secrets
 from ui.terminal.report import SetupError
 from ui.terminal.supervisor import BUDGET, CappedLog, Part, Supervisor
 
@@ -50,23 +53,37 @@ def test_the_budget_ends_loudly(tmp_path: Path) -> None:
     supervisor.stop()
 
 
-def test_parts_end_with_a_killed_supervisor(tmp_path: Path) -> None:
-    code = (
-        "import os, sys, time\nfrom pathlib import Path\n"
-        "from ui.terminal.supervisor import Part, Supervisor\n"
-        "from tests.platform.test_supervisor import SLEEPER\n"
-        f"s = Supervisor(Path({str(tmp_path)!r}), os.environ); p = Part('child', SLEEPER)\n"
-        "s.start(p)\n"
-        "time.sleep(0.5); print(p.pid, flush=True); os.kill(os.getpid(), 9)\n"
-    )
-    import subprocess
+def sleeper(home: Path) -> list[str]:
+    return SLEEPER
 
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    child = int(said.stdout)
-    for _ in range(50):
-        if not Path(f"/proc/{child}").exists():
-            return
-        time.sleep(0.1)
+
+def broker(home: Path) -> list[str]:
+    ensure_secrets(home)
+    made = Broker(home, free_port())
+    made.ensure({})
+    return made.command()
+
+
+@pytest.mark.parametrize("kind", ["sleeper", "broker"])
+def test_parts_end_with_a_killed_supervisor(kind: str) -> None:
+    """Also those that change their user: no port may stay taken after a crash."""
+    with temporary_home() as home:
+        code = (
+            "import os, time\nfrom pathlib import Path\n"
+            "from tests.platform import test_supervisor as here\n"
+            f"home = Path({str(home)!r})\n"
+            "s = here.Supervisor(home, os.environ)\n"
+            f"p = here.Part('child', here.{kind}(home))\n"
+            "s.start(p)\ntime.sleep(1.0)\nprint(p.pid, flush=True)\nos.kill(os.getpid(), 9)\n"
+        )
+        said = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        child = Path(f"/proc/{int(said.stdout)}")
+        for _ in range(50):
+            if not child.exists():
+                return
+            time.sleep(0.1)
     pytest.fail("the part outlived its supervisor")
 
 

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from twin.settings import Settings
 from ui.terminal.checks import known_user
 from ui.terminal.cluster import as_user
 
@@ -36,9 +37,9 @@ def digest(password: str) -> str:
 class Broker:
     """Files and command of the Mosquitto of a home."""
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path, port: int, host: str = "127.0.0.1") -> None:
         self.home = home.resolve()
-        self.port = port
+        self.port, self.host = port, host
         self.folder = self.home / "mqtt"
 
     def ensure(self, devices: Mapping[str, str]) -> None:
@@ -61,7 +62,9 @@ class Broker:
 
     def command(self) -> list[str]:
         """Return the command that runs the broker in the foreground."""
-        return [*as_user(None), "/usr/sbin/mosquitto", "-c", str(self.folder / "mosquitto.conf")]
+        # Not left to its own change of user: that would clear the signal at the supervisor's death.
+        user = USER if known_user(USER) else None
+        return [*as_user(user), "/usr/sbin/mosquitto", "-c", str(self.folder / "mosquitto.conf")]
 
     def answers(self) -> bool:
         """Tell whether the broker accepts connections."""
@@ -78,7 +81,7 @@ class Broker:
         lines = [
             "# Written by ./up at every start; changes here are lost.",
             "per_listener_settings false",
-            f"listener {self.port} 127.0.0.1",
+            *(f"listener {self.port} {address}" for address in self._addresses()),
             "allow_anonymous false",
             f"password_file {self.folder / 'passwords'}",
             f"acl_file {self.folder / 'acl'}",
@@ -102,6 +105,12 @@ class Broker:
             lines.append(f"user {USER if known_user(USER) else 'root'}")
         return "\n".join(lines) + "\n"
 
+    def _addresses(self) -> list[str]:
+        """Return where to listen; our own ingest always comes by loopback."""
+        if self.host in ("0.0.0.0", "::"):
+            return [self.host]
+        return list(dict.fromkeys(("127.0.0.1", self.host)))
+
     def _write(self, name: str, content: str) -> None:
         path = self.folder / name
         fresh = path.with_suffix(".new")
@@ -113,6 +122,11 @@ class Broker:
     def _own(self, path: Path) -> None:
         if os.geteuid() == 0 and known_user(USER):
             shutil.chown(path, USER, USER)
+
+
+def broker_address(config: Settings) -> str:
+    """Return where devices connect: unencrypted on the network only where that was asked for."""
+    return config.host if config.insecure else "127.0.0.1"
 
 
 def _acl() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -15,7 +16,7 @@ from ui.terminal.paths import ROOT, VENV, WEB
 from ui.terminal.report import SetupError, run_quietly, step
 
 PYTHON = Path("/usr/bin/python3.11")
-# Debian package -> a file that proves it is there
+# Debian package -> a file (or pattern) that proves it is there
 RUN_PACKAGES = {
     "python3-venv": "/usr/lib/python3.11/ensurepip/__init__.py",
     "postgresql-15": "/usr/lib/postgresql/15/bin/postgres",
@@ -26,6 +27,7 @@ RUN_PACKAGES = {
 TEST_PACKAGES = {
     "chromium": "/usr/bin/chromium",
     "fonts-noto-cjk": "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
+    "libatomic1": "/usr/lib/*/libatomic.so.1",  # Playwright's own node needs it
     "gdal-bin": "/usr/bin/ogrinfo",
     "mosquitto-clients": "/usr/bin/mosquitto_pub",
 }
@@ -35,7 +37,7 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 
 def debian(wanted: dict[str, str], title: str) -> None:
     """Install the Debian packages that are missing; their own services are kept from starting."""
-    missing = [name for name, proof in wanted.items() if not Path(proof).exists()]
+    missing = [name for name, proof in wanted.items() if not glob.glob(proof)]
     if not missing:
         return
     if not shutil.which("apt-get"):

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from twin import db, declarations, setup
 from twin.errors import TwinError
 from twin.settings import ROLES, Settings, settings
-from ui.terminal.broker import Broker
+from ui.terminal.broker import Broker, broker_address
 from ui.terminal.report import SetupError, complain, step
 
 EXTENSIONS = ("postgis", "pg_trgm", "btree_gist")
@@ -149,7 +149,7 @@ def prepare() -> None:
         ensure_tables()
     ensure_demo()
     config = settings()
-    Broker(config.home, config.mqtt_port).ensure(device_accounts())
+    Broker(config.home, config.mqtt_port, broker_address(config)).ensure(device_accounts())
 
 
 def main() -> int:

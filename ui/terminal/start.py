@@ -16,7 +16,7 @@ from typing import Any
 from twin.errors import TwinError
 from twin.settings import Settings, settings
 from ui.terminal import checks
-from ui.terminal.broker import Broker
+from ui.terminal.broker import Broker, broker_address
 from ui.terminal.cluster import Cluster, as_user
 from ui.terminal.paths import ROOT, log_dir, run_dir, use_default_home
 from ui.terminal.report import SetupError, complain, say, step
@@ -99,7 +99,7 @@ def _bring_up(supervisor: Supervisor, config: Settings) -> None:
         "The installation is not set up; repair what is said above and run ./up again.",
     )
     with step("Services"):
-        broker = Broker(home, config.mqtt_port)
+        broker = Broker(home, config.mqtt_port, broker_address(config))
         supervisor.start(Part("mosquitto", broker.command()))
         supervisor.wait(
             broker.answers, 15, f"The broker does not answer; see {home}/log/mosquitto.log"
@@ -208,8 +208,9 @@ def _running(home: Path) -> dict[str, Any] | None:
             (run_dir(home) / "status.json").read_text(encoding="utf-8")
         )
     except (OSError, ValueError):
-        return {"state": "starting", "parts": {}}
-    return said
+        said = {}
+    # A status of the run before this one names a process that is gone, or by now somebody else's.
+    return {"state": "starting", "parts": {}} if said.get("state", "stopped") == "stopped" else said
 
 
 def _detach(config: Settings) -> int:
@@ -245,9 +246,11 @@ def _detach(config: Settings) -> int:
 def stop(config: Settings) -> int:
     """Ask the supervisor of this home to stop, and wait until it has."""
     running = _running(config.home)
-    if not running or "pid" not in running:
+    if not running:
         say("Nothing is running in this home.")
         return 0
+    if "pid" not in running:
+        raise SetupError("The installation begins to start just now; run ./up --stop again.")
     with step("Stopping"):
         os.kill(int(running["pid"]), signal.SIGTERM)
         end = time.monotonic() + STOP_S

@@ -3,6 +3,11 @@ import { lang, t } from "./i18n";
 
 const locale = () => (lang.value === "en" ? "en-GB" : "zh-CN");
 
+// The city's time, wherever the screen stands: a wall and a phone must say the same hour.
+export const ZONE = "Asia/Shanghai";
+// Asia/Shanghai has had no summer time since 1991.
+export const ZONE_OFFSET_MS = 8 * 3600e3;
+
 export function num(value: number, digits = 1): string {
   return value.toLocaleString(locale(), { maximumFractionDigits: Number.isInteger(value) ? 0 : digits });
 }
@@ -23,23 +28,23 @@ export function span(seconds: number): string {
 }
 
 export function hm(at: string | number | Date): string {
-  return new Date(at).toLocaleTimeString("sv-SE", { hour: "2-digit", minute: "2-digit" });
+  return new Date(at).toLocaleTimeString("sv-SE", { timeZone: ZONE, hour: "2-digit", minute: "2-digit" });
 }
 
 export function hms(at: string | number | Date): string {
-  return new Date(at).toLocaleTimeString("sv-SE");
+  return new Date(at).toLocaleTimeString("sv-SE", { timeZone: ZONE });
 }
 
 export function day(at: string | number | Date): string {
-  return new Date(at).toLocaleDateString(locale(), lang.value === "en" ? { day: "numeric", month: "short" } : { month: "numeric", day: "numeric" });
+  return new Date(at).toLocaleDateString(locale(), lang.value === "en" ? { timeZone: ZONE, day: "numeric", month: "short" } : { timeZone: ZONE, month: "numeric", day: "numeric" });
 }
 
 export function fullDay(at: string | number | Date): string {
-  return new Date(at).toLocaleDateString(locale(), { year: "numeric", month: lang.value === "en" ? "short" : "long", day: "numeric", weekday: "short" });
+  return new Date(at).toLocaleDateString(locale(), { timeZone: ZONE, year: "numeric", month: lang.value === "en" ? "short" : "long", day: "numeric", weekday: "short" });
 }
 
 /** `14:05` for today, `11月20日 14:05` for another day. */
 export function when(at: string | number | Date, now = Date.now()): string {
-  const same = new Date(at).toDateString() === new Date(now).toDateString();
+  const same = new Date(at).toLocaleDateString("sv-SE", { timeZone: ZONE }) === new Date(now).toLocaleDateString("sv-SE", { timeZone: ZONE });
   return same ? hm(at) : `${day(at)} ${hm(at)}`;
 }

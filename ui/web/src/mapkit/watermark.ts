@@ -14,7 +14,7 @@ export function watermark(host: HTMLElement, who: string): () => void {
     ctx.rotate((-18 * Math.PI) / 180);
     ctx.font = "13px sans-serif";
     ctx.fillStyle = "#808a8a";
-    ctx.fillText(`${who}  ${new Date().toLocaleString("sv-SE").slice(0, 16)}`, 20, 190);
+    ctx.fillText(`${who}  ${new Date().toLocaleString("sv-SE", { timeZone: "Asia/Shanghai" }).slice(0, 16)}`, 20, 190);
     el.style.backgroundImage = `url(${canvas.toDataURL()})`;
     el.style.backgroundSize = "420px 260px";
   };

@@ -86,17 +86,21 @@ function drawAll(): void {
   drawSelection();
 }
 
-/** Vehicles glide between fixes: draw while something moves, at most 30 times a second, then rest. */
+/** How long the browser took for the frame after a drawing; the GPU's time shows nowhere else. */
+let frame_ms = 16;
+
+/** Vehicles glide between fixes: draw while something moves, at most 30 times a second and less where frames are dear, then rest. */
 function glide(): void {
   if (gliding) return;
   let last = 0;
-  let cost = 0;
+  let drawn = false;
   const step = (now: number) => {
-    if (now - last >= Math.max(33, cost * 3)) {
+    if (drawn) frame_ms = frame_ms * 0.7 + Math.min(1000, now - last) * 0.3;
+    drawn = now - last >= (frame_ms < 45 ? 33 : Math.min(1000, frame_ms * 4));
+    if (drawn) {
       last = now;
       drawMovers(now);
       if (s.selected.value?.type === "thing" && s.thing.value && s.movers.where(s.thing.value.num)) drawSelection();
-      cost = performance.now() - now;
     }
     gliding = s.movers.moving(now) ? requestAnimationFrame(step) : 0;
     if (!gliding) drawMovers(performance.now());
@@ -172,7 +176,7 @@ function drawRoutes(): void {
   const hot = p.hot ?? p.data.crews[0]?.code;
   if (framed !== p.data) {
     framed = p.data;
-    fitAll(p.data.crews.slice(0, 3).flatMap((c) => [c.point, ...(c.route ?? [])]));
+    fitAll(p.data.crews.flatMap((c) => [c.point, ...(c.route ?? [])]));
   }
   const routes = p.data.crews.filter((c) => c.route && c.route.length > 1).sort((a, b) => Number(a.code === hot) - Number(b.code === hot));
   const line = (id: string, width: number, ink: (c: (typeof routes)[number]) => number[]) => new PathLayer({
@@ -246,7 +250,7 @@ export function flyTo(point: LonLat, zoom = 15): void {
 }
 
 export function fitBounds(box: [number, number, number, number]): void {
-  twin.map.fitBounds(box, { padding: 40, maxZoom: 16.5, duration: calm() ? 0 : 700 });
+  twin.map.fitBounds(box, { padding: { top: 56, right: 40, bottom: 32, left: 40 }, maxZoom: 16.5, duration: calm() ? 0 : 700 });
 }
 
 export function zoomBy(step: number): void {

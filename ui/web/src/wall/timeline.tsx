@@ -1,7 +1,7 @@
 /** Time: a histogram of what happened, the moment that the map shows, playback, and the way back to live. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../common/icon";
-import { day, fullDay, hm, hms } from "../common/format";
+import { day, fullDay, hm, hms, ZONE_OFFSET_MS } from "../common/format";
 import { t, type Key } from "../common/i18n";
 import * as s from "./store";
 
@@ -58,10 +58,10 @@ function Bars({ width, height, from, to }: { width: number; height: number; from
 
 function ticks(from: number, to: number, range: number): { at: number; text: string; big: boolean }[] {
   const step = step_ms(range);
-  const offset = new Date().getTimezoneOffset() * 60e3;
+  const offset = -ZONE_OFFSET_MS;
   const out = [];
   for (let at = Math.ceil((from - offset) / step) * step + offset; at < to; at += step) {
-    const midnight = new Date(at).getHours() === 0 && new Date(at).getMinutes() === 0;
+    const midnight = (at - offset) % 86400e3 === 0;
     out.push({ at, text: midnight || range > 86400e3 ? day(at) : hm(at), big: midnight });
   }
   return out;
