@@ -126,13 +126,15 @@ def libraries(log: Path, *, tests: bool = False) -> None:
 
 
 def _venv(log: Path) -> None:
-    if (VENV / "bin" / "pip").exists():
+    place = VENV / "place.stamp"
+    if place.exists() and place.read_text() == str(VENV):
         return
     if VENV.exists():
-        shutil.rmtree(VENV)  # a start that was interrupted here
+        shutil.rmtree(VENV)  # a start that was interrupted here, or a clone that was moved
     with step("Python environment .venv"):
         run_quietly([PYTHON, "-m", "venv", VENV], log,
                     failed=lambda why: f".venv could not be made: {why}")  # fmt: skip
+    place.write_text(str(VENV))
 
 
 def _install(locks: list[Path], stamp: Path, log: Path, title: str) -> None:
