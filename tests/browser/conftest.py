@@ -99,6 +99,9 @@ def screen(chromium: Any, city: City) -> Iterator[Any]:
 def wall(screen: Any, user: str = "dispatcher", place: str = CENTRE) -> Iterator[Screen]:
     """A wall with its map drawn and its socket open; checked for errors at the end."""
     made = screen(user, f"/wall#m={place}")
-    made.until("window.twin && twin.map.areTilesLoaded() && twin.store.live.value.open", seconds=60)
+    made.until(
+        "window.twin && twin.map.loaded() && twin.map.areTilesLoaded() && twin.store.live.value.open",
+        seconds=60,
+    )
     yield made
     made.clean()

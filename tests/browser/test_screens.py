@@ -24,7 +24,7 @@ PIXELS = """() => new Promise(done => { twin.map.once('render', () => {
 
 def test_the_wall_draws_the_city(screen: Any) -> None:
     with wall(screen) as desk:
-        assert desk.ask(FEATURES, ["district", "road-arterial", "water_body"]) > 3
+        desk.until(f"l => ({FEATURES})(l) > 3", ["district", "road-arterial", "water_body"])
         seen = desk.ask(PIXELS)
         assert seen["kinds"] > 20 and seen["other"] > 500
         assert desk.page.is_visible("text=演示数据为程序生成")

@@ -52,12 +52,13 @@ async function refresh(): Promise<void> {
     if (why instanceof Problem) return;
     online.value = false;
     const old = await kept<{ at: number; tasks: Tasks }>("tasks");
-    if (old) {
+    // What is on the screen is at least as new as what was kept: an open form must not lose its task.
+    if (old && !tasks.value.tasks.length) {
       tasks.value = old.tasks;
       keptAt.value = old.at;
     }
   }
-  if (current.value && !tasks.value.tasks.some((e) => e.id === current.value)) current.value = null;
+  if (online.value && current.value && !tasks.value.tasks.some((e) => e.id === current.value)) current.value = null;
   draw();
 }
 
