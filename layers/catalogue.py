@@ -61,7 +61,8 @@ def _legend(kind: Kind, p: Palette) -> list[dict[str, Any]]:
     if kind.kind == "road":
         codes = kind.fields["class"].codes if "class" in kind.fields else {}
         known = {str(k): v for k, v in (codes or {}).items()}
-        return [_mark(p, _said(known.get(name, name)), "road_major" if name in ("expressway", "elevated") else "road", "line")
+        fast = ("expressway", "elevated")
+        return [_mark(p, _said(known.get(name, name)), "road_major" if name in fast else "road", "line")
                 for name in ROADS]  # fmt: skip
     if kind.kind == "street_tree":
         good = _mark(p, {"zh": "长势正常", "en": "Healthy"}, "tree", "circle")
@@ -104,7 +105,8 @@ def _live(p: Palette, kinds: Iterable[str]) -> list[dict[str, Any]]:
         ]
         marks.append(_mark(p, {"zh": "班组", "en": "Crew"}, "idle", "ring"))
         made.append({
-            "id": "movers", "title": {"zh": "车辆与班组", "en": "Vehicles and crews"}, "kind": "vehicle", "type": "live",
+            "id": "movers", "title": {"zh": "车辆与班组", "en": "Vehicles and crews"},
+            "kind": "vehicle", "type": "live",
             "visible": True, "min_zoom": 0, "legend": marks, "style_layers": [],
         })  # fmt: skip
     return made

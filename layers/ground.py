@@ -71,14 +71,15 @@ def roads(p: Palette) -> list[Layer]:
 def buildings(p: Palette) -> list[Layer]:
     """Return footprints, and extrusions that the 3D switch shows."""
     height = ["coalesce", ["to-number", ["get", "height_m"]], 9]
+    tint = ["interpolate", ["linear"], height, 0, p.building, 120, p.building_top, 320, p.boundary]
     return [
         base("building", id="building", type="fill", minzoom=13.5,
              paint={"fill-color": p.building, "fill-outline-color": p.building_line,
                     "fill-opacity": ["interpolate", ["linear"], ["zoom"], 13.5, 0.0, 14.2, 1.0]}),
         base("building", id="building-3d", type="fill-extrusion", minzoom=13.5,
              layout={"visibility": "none"},
-             paint={"fill-extrusion-color": ["interpolate", ["linear"], height, 0, p.building, 120, p.building_top, 320, p.boundary],
-                    "fill-extrusion-height": height, "fill-extrusion-opacity": 0.92, "fill-extrusion-vertical-gradient": True}),
+             paint={"fill-extrusion-color": tint, "fill-extrusion-height": height,
+                    "fill-extrusion-opacity": 0.92, "fill-extrusion-vertical-gradient": True}),
     ]  # fmt: skip
 
 

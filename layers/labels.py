@@ -1,4 +1,4 @@
-"""Names on the map: places from one small list (a polygon cut into tiles would be named in each), roads along their line."""
+"""Names on the map: places from one small list (a polygon cut into tiles has many), roads along."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ def _text(lang: str) -> list[Any]:
     if lang == "en":
         return ["coalesce", ["get", "name_en"], ["get", "name"]]
     return ["get", "name"]
+
+
+def _sizes(zoom: float, size: float, later: float, larger: float) -> list[Any]:
+    return ["interpolate", ["linear"], ["zoom"], zoom, size, later, larger]
 
 
 def _place(p: Palette, kind: str, lang: str, **more: Any) -> Layer:
@@ -50,19 +54,21 @@ def names(p: Palette, lang: str) -> list[Layer]:
     road = {
         "id": "road-label", "type": "symbol", "source": "base", "source-layer": "road", "minzoom": 13.5,
         "metadata": {"kind": "road"}, "filter": ["!=", ["get", "name"], ""],
-        "layout": {"symbol-placement": "line", "text-field": ["get", "name"], "text-size": ["interpolate", ["linear"], ["zoom"], 13.5, 12, 17, 14],
-                   "text-font": [tokens()["map_font"]], "symbol-spacing": 380, "text-padding": 12, "text-max-angle": 30},
+        "layout": {"symbol-placement": "line", "text-field": ["get", "name"], "text-size": _sizes(13.5, 12, 17, 14),
+                   "text-font": [tokens()["map_font"]], "symbol-spacing": 380, "text-padding": 12,
+                    "text-max-angle": 30},
         "paint": {"text-color": p.road_label, "text-halo-color": p.halo, "text-halo-width": 1.4},
     }  # fmt: skip
     return [
         road,
         _place(p, "park", lang, minzoom=11, filter=_larger("park", 11, 900_000),
-               layout={"text-size": ["interpolate", ["linear"], ["zoom"], 11, 12, 16, 14]}, paint={"text-color": p.green_label}),
+               layout={"text-size": _sizes(11, 12, 16, 14)}, paint={"text-color": p.green_label}),
         _place(p, "water_body", lang, minzoom=9, filter=_larger("water_body", 9, 20_000_000),
-               layout={"text-size": ["interpolate", ["linear"], ["zoom"], 9, 12, 15, 15], "text-letter-spacing": 0.12, "text-padding": 70}, paint={"text-color": p.water_label}),
+               layout={"text-size": _sizes(9, 12, 15, 15), "text-letter-spacing": 0.12, "text-padding": 70},
+               paint={"text-color": p.water_label}),
         _place(p, "street", lang, minzoom=12.2, maxzoom=15.5,
                layout={"text-size": 12}, paint={"text-color": p.place_minor}),
         _place(p, "district", lang, minzoom=8, maxzoom=13.5,
-               layout={"text-size": ["interpolate", ["linear"], ["zoom"], 8, 12, 12, 18], "text-letter-spacing": 0.08},
+               layout={"text-size": _sizes(8, 12, 12, 18), "text-letter-spacing": 0.08},
                paint={"text-color": p.place}),
     ]  # fmt: skip

@@ -17,7 +17,8 @@ def _icons(layer_id: str, icon: str | None, size: float, *, angle: bool) -> pdk.
     if angle:
         more |= {"get_angle": "angle", "get_color": "color"}
     return pdk.Layer(
-        "IconLayer", data=[], id=layer_id, get_position="position", get_size=size, size_units=pdk.types.String("pixels"),
+        "IconLayer", data=[], id=layer_id, get_position="position", get_size=size,
+        size_units=pdk.types.String("pixels"),
         pickable=True, alpha_cutoff=0.05, **more,
     )  # fmt: skip
 

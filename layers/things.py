@@ -1,4 +1,4 @@
-"""Things on the ground: one source and one look for each kind, from its own `symbol`; any kind added later is drawn as well."""
+"""Things on the ground: each kind drawn from its own `symbol`, kinds added later as well."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def _points(kind: Kind, p: Palette) -> list[Layer]:
         _source(kind, "-dot", type="circle", minzoom=max(0, zoom - 1), maxzoom=zoom,
                 paint={"circle-radius": 1.8, "circle-color": ink, "circle-opacity": 0.6}),
         _source(kind, "-broken", pick=False, type="circle", minzoom=zoom, filter=broken,
-                paint={"circle-radius": 13, "circle-color": "transparent", "circle-stroke-color": p.major, "circle-stroke-width": 2}),
+                paint={"circle-radius": 13, "circle-color": "transparent", "circle-stroke-color": p.major,
+                       "circle-stroke-width": 2}),
         _source(kind, type="symbol", minzoom=zoom, layout=_icon(kind, zoom) | _name(kind, zoom),
                 paint={"icon-opacity": ["interpolate", ["linear"], ["zoom"], zoom, 0.8, zoom + 2, 1.0],
                        "text-color": p.muted, "text-halo-color": p.halo, "text-halo-width": 1.3}),
@@ -89,7 +90,8 @@ def _name(kind: Kind, zoom: float) -> dict[str, Any]:
         return {}
     return {
         "text-field": ["step", ["zoom"], "", zoom + 2.2, ["get", label]], "text-size": 12, "text-anchor": "top",
-        "text-offset": [0, 1.0], "text-font": [tokens()["map_font"]], "text-optional": True, "text-padding": 8, "text-max-width": 9,
+        "text-offset": [0, 1.0], "text-font": [tokens()["map_font"]], "text-optional": True,
+        "text-padding": 8, "text-max-width": 9,
     }  # fmt: skip
 
 

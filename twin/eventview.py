@@ -64,6 +64,7 @@ class View:
             "closed_at": _text(case["closed_at"]),
             "late": bool(due and (now or datetime.now(UTC)) > due and not state.get("final")),
             "provisional": case["provisional"],
+            "deadline_verified": said.get("verified", True),
             "rule_fault": data.get("rule_fault"),
         }
         shown["actions"] = [] if now else self._actions(said, case, actor)

@@ -24,6 +24,7 @@ _LOT = {
 }
 _USE = {"slab": "residential", "tower": "residential"}
 OLD_TOWN = (121.4870, 31.2225)
+FINANCE = (121.5040, 31.2365)
 
 
 @dataclass
@@ -45,6 +46,11 @@ def height_score(xy: Floats) -> Floats:
         p = plane([lon, lat])
         score += w * np.exp(-(((xy - p) ** 2).sum(axis=1)) / reach**2)
     return score
+
+
+def finance(xy: Floats) -> Floats:
+    """Return 1 in the middle of the towers of Lujiazui, falling to 0 within two kilometres."""
+    return np.asarray(np.exp(-(((xy - plane(FINANCE)) ** 2).sum(axis=1)) / 850.0**2))
 
 
 def make(blocks: Geoms, room: Geoms, seed: int, most: int) -> Buildings:
@@ -80,7 +86,7 @@ def _kinds(middle: Floats, score: Floats, km: Floats, gen: np.random.Generator) 
     west = middle[:, 0] < plane([121.492, 31.2])[0]
     lilong = np.where(west, 0.62 * np.exp(-((km / 3.2) ** 2)), 0.0) + 0.35 * (old < 1.0)
     lilong *= np.clip(1.25 - 0.7 * score, 0.15, 1.0)
-    office = np.clip(1.0 * score - 0.28, 0.02, 0.8)
+    office = np.clip(0.5 * score - 0.14, 0.02, 0.3) + 0.45 * finance(middle)
     commercial = np.clip(0.10 + 0.16 * score, 0.08, 0.3)
     industrial = np.where((km > 9) & (score < 0.15), 0.3, 0.0)
     tower = np.full(len(km), 0.22)
@@ -126,14 +132,16 @@ def _fill(
 def _heights(shape: Geoms, k: np.ndarray, score: Floats, gen: np.random.Generator) -> Buildings:
     n = len(shape)
     u, v = gen.random(n), gen.random(n)
+    middle = finance(shapely.get_coordinates(shapely.centroid(shape)))
     floors = np.select(
         [k == KINDS.index(name) for name in KINDS],
         [
             2 + (u > 0.55),
             np.where(u < 0.72, 6, 11),
-            14 + 20 * u * (0.6 + score),
-            4 + 6 * u * (1 + score),
-            9 + 26 * score * u + 34 * score * v**4,
+            13 + 18 * u * (0.5 + 0.5 * score),
+            3 + 5 * u * (1 + 0.6 * score),
+            # Most offices are middling; a few rise far above, and Lujiazui above all.
+            8 + 14 * score * u + 34 * score * v**6 + 22 * middle * v**2,
             3 + 7 * u,
             1 + 3 * u,
         ],

@@ -74,7 +74,7 @@ def room(net: Network, park_area: Any, used: np.ndarray, ground: Land) -> Geoms:
     wide = shapely.buffer(net.supers, -21, join_style="mitre")
     out = shapely.intersection(inner, wide[net.super_of])
     out[used] = shapely.Polygon()
-    wet = [w["geom"] for w in ground.waters if w["type"] in ("canal", "creek", "lake")]
+    wet = [w["geom"] for w in ground.waters if w["type"] != "sea"]
     banks = shapely.buffer(np.array(wet, dtype=object), 8)
     return subtract(out, shapely.get_parts(np.append(banks, park_area)))
 

@@ -298,7 +298,8 @@ def _woods(land: Land, net: Network, gen: np.random.Generator) -> list[tuple[str
     middle = shapely.get_coordinates(shapely.point_on_surface(net.supers))
     district = land.district_of(middle)
     outer = np.isin(district, [i for i, c in enumerate(land.codes) if c not in CENTRE])
-    fits = np.flatnonzero(outer & (area > 1.5e6))
+    away = field.focus_distance(middle) > 9_000
+    fits = np.flatnonzero(outer & away & (area > 1.5e6))
     shapes, kinds = [], []
     for i in fits:
         x0, y0, x1, y1 = net.supers[i].bounds

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ingest.city import field, split
 from ingest.city.land import Land
-from ingest.city.plane import Floats, Geoms, facts, plane, polygons_of, rng, smooth
+from ingest.city.plane import Floats, Geoms, facts, plane, polygons_of, rng, smooth, subtract
 
 BANK = 110.0
 CREEK_BANK = 34.0
@@ -198,10 +198,12 @@ def _faces(edges: Geoms, land: Land) -> Geoms:
     )
     shapely.prepare(wet)
     dry = ~shapely.contains_properly(wet, shapely.point_on_surface(faces))
-    lakes = land.lakes()
-    ground = faces[dry & (shapely.area(faces) > 1_500)]
-    touched = shapely.intersects(ground, lakes)
-    ground[touched] = shapely.difference(ground[touched], shapely.buffer(lakes, 40))
+    # No street of a block crosses open water: the block ends at its bank.
+    open_water = [
+        shapely.buffer(land.lakes(), 40),
+        shapely.buffer(land.rivers["黄浦江"], BANK - 15),
+    ]
+    ground = subtract(faces[dry & (shapely.area(faces) > 1_500)], shapely.get_parts(open_water))
     return polygons_of(ground, 1_500)[0]
 
 

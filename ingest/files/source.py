@@ -75,8 +75,9 @@ def _gdal(path: Path, kind: str, encoding: str, layer: str | None) -> Source:
                 name, layer=layer, encoding=used, return_fids=True
             )
         except _UNREADABLE as why:
-            reason = str(why).splitlines()[0].replace(str(path), path.name)[:200]
-            raise Unreadable(f"{path.name} cannot be read as {kind}: {reason}") from why
+            raise Unreadable(
+                f"{path.name} cannot be read as {kind}: {_plainly(why, path)}"
+            ) from why
     notes += [str(w.message).splitlines()[0][:200] for w in said[:3]]
     if not len(meta["fields"]) and not len(fids):
         raise Unreadable(f"{path.name} holds no features.")
@@ -85,6 +86,14 @@ def _gdal(path: Path, kind: str, encoding: str, layer: str | None) -> Source:
     if shapes is not None:
         made = shapely.from_wkb(shapes, on_invalid="ignore")
     return Source(columns, made, _crs_name(meta.get("crs")), notes, rows=len(fids))
+
+
+def _plainly(why: Exception, path: Path) -> str:
+    """Return the first sentence of what GDAL says, without its advice to programmers."""
+    said = str(why).splitlines()[0].replace(f"{path.parent}/", "")
+    if "SHAPE_RESTORE_SHX" in said:
+        return f"its index {path.stem}.shx is missing beside it; put it there."
+    return said.split("; It might help")[0][:200]
 
 
 def _only_layer(name: str, notes: list[str]) -> str | None:

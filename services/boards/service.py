@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from twin import calendar, cases
+from twin import calendar, cases, positions
 from twin.eventview import PROCESS
 from twin.scope import Actor, scope_sql
 
@@ -28,45 +28,74 @@ select
     and opened_at <= :before + (cast(:t as timestamptz) - :day)) as opened_before
 from twin."case" c where process = :process and
 """
-_LATE = """
-select count(*) from twin."case" c where process = :process and closed_at is null and due_at < :t and
-"""
-_CREWS = """
-select count(*) as all_crews, count(p.num) as heard,
-  count(*) filter (where exists (select 1 from twin."case" c where c.holder = t.code
-    and c.closed_at is null and c.state in ('dispatched', 'handling'))) as busy
-from twin.thing t left join twin.last_position p on p.num = t.num
-  and p.at > cast(:t as timestamptz) - interval '10 minutes'
-where t.kind = 'crew' and t.gone_at is null and
-"""
 
 
 def indicators(conn: Connection, actor: Actor, moment: datetime) -> list[dict[str, Any]]:
-    """Return the six cards of the wall."""
+    """Return the six cards of the wall as they were at a moment: what the lists then showed."""
     day = _midnight(moment)
     params = {"t": moment, "day": day, "before": day - timedelta(days=1), "process": PROCESS,
               "week": moment - timedelta(days=7)}  # fmt: skip
     scope, more = scope_sql(actor, "c", cases.LEVEL)
     row = conn.execute(text(_COUNTS + scope), params | more).one()
-    late = conn.execute(text(_LATE + scope), {"t": moment, "process": PROCESS} | more).scalar_one()
-    where, more = scope_sql(actor, "t", cases.LEVEL)
-    crews = conn.execute(text(_CREWS + where), {"t": moment} | more).one()
+    still = _standing(conn, actor, moment)
+    late = sum(1 for c in still if c["due_at"] and c["due_at"] < moment)
+    crews, heard, free = _crews(conn, actor, moment, still)
+    events = "/api/v1/events?state="
     return [
-        _card("open", "在办事件", "Open events", row.open, "件", "/api/v1/events?state=open",
+        _card("open", "在办事件", "Open events", row.open, "件", events + "open",
               level="bad" if row.critical else "none",
-              delta=row.critical, base=("其中紧急", "critical")),
-        _card("late", "超时未办", "Late", late, "件", "/api/v1/events?state=open",
+              delta=row.critical, base=("其中特急", "critical")),
+        _card("late", "超时未办", "Late", late, "件", events + "open",
               level="bad" if late else "good"),
-        _card("opened", "今日上报", "Reported today", row.opened, "件", "/api/v1/events?state=all",
+        _card("opened", "今日上报", "Reported today", row.opened, "件", events + "all",
               delta=row.opened - row.opened_before, base=("较昨日同时", "vs. same time yesterday")),
-        _card("closed", "今日办结", "Closed today", row.closed, "件", "/api/v1/events?state=closed"),
+        _card("closed", "今日办结", "Closed today", row.closed, "件", events + "closed"),
         _card("median", "近七日办结中位用时", "Median time to close, 7 days",
               round(row.median_s / 60) if row.median_s is not None else None, "分",
-              "/api/v1/events?state=closed", delta=row.closed_week, base=("依据件数", "events counted")),
-        _card("crews", "可用班组", "Crews free", crews.heard - min(crews.busy, crews.heard), "组",
-              "/api/v1/movers", delta=crews.all_crews, base=("全部", "of all"),
-              level="warn" if crews.all_crews and not crews.heard else "none"),
+              events + "closed", delta=row.closed_week, base=("依据件数", "events counted")),
+        _card("crews", "可用班组", "Crews free", free, "组", "/api/v1/movers", delta=crews,
+              base=("全部", "of all"), level="warn" if crews and not heard else "none"),
     ]  # fmt: skip
+
+
+def _crews(
+    conn: Connection, actor: Actor, moment: datetime, still: list[dict[str, Any]]
+) -> tuple[int, int, int]:
+    """Return how many crews there are, were heard within ten minutes, and had nothing in hand."""
+    scope, more = scope_sql(actor, "t", cases.LEVEL)
+    mine = set(
+        conn.scalars(
+            text(
+                f"select t.code from twin.thing t where kind = 'crew' and gone_at is null and {scope}"
+            ),
+            more,
+        )
+    )
+    since = moment - timedelta(minutes=10)
+    fixes = positions.now(conn) if _is_now(moment) else positions.at(conn, moment)
+    heard = {r.code for r in fixes if r.code in mine and r.at > since}
+    busy = {c["holder"] for c in still if c["state"] in ("dispatched", "handling")}
+    return len(mine), len(heard), len(heard - busy)
+
+
+def _standing(conn: Connection, actor: Actor, moment: datetime) -> list[dict[str, Any]]:
+    """Return state, holder and deadline of each open event, now or as the journal had them."""
+    if not _is_now(moment):
+        then = cases.at_moment(conn, actor, moment)
+        return [{**c, "due_at": c["due_at"] and datetime.fromisoformat(c["due_at"])} for c in then]
+    scope, more = scope_sql(actor, "c", cases.LEVEL)
+    rows = conn.execute(
+        text(
+            'select state, holder, due_at from twin."case" c '
+            f"where closed_at is null and process = :process and {scope}"
+        ),
+        {"process": PROCESS, **more},
+    )
+    return [dict(r._mapping) for r in rows]
+
+
+def _is_now(moment: datetime) -> bool:
+    return datetime.now(UTC) - moment < timedelta(seconds=10)
 
 
 def _card(
@@ -81,7 +110,7 @@ def _card(
     base: tuple[str, str] | None = None,
     level: str = "none",
 ) -> dict[str, Any]:
-    units = {"件": "", "分": "min", "组": ""}
+    units = {"件": "events", "分": "min", "组": "crews"}
     return {
         "key": key,
         "title": {"zh": zh, "en": en},

@@ -16,7 +16,8 @@ from tests.support import City
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-quic", "--no-first-run",
 ]  # fmt: skip
 # Software GL: small scenes, or a page spends its time on pixels nobody looks at.
 WALL = {"width": 1280, "height": 760}

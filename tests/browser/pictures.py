@@ -40,7 +40,7 @@ def _dispatch(page: Any) -> None:
     # The one nearest to the bend of the river, where the city is known by its shape.
     chosen = page.evaluate(
         "twin.store.events.value.filter(e => e.stage <= 2 && e.severity <= 2)"
-        ".sort((a, b) => Math.hypot(a.point[0] - 121.492, a.point[1] - 31.236) - Math.hypot(b.point[0] - 121.492, b.point[1] - 31.236))[0].id"
+        ".map(e => [Math.hypot(e.point[0] - 121.492, e.point[1] - 31.236), e.id]).sort((a, b) => a[0] - b[0])[0][1]"
     )
     page.evaluate("id => twin.store.openEvent(id)", chosen)
     page.wait_for_timeout(1500)
@@ -130,7 +130,9 @@ def take(browser: Any, url: str, logins: dict[str, str], name: str) -> None:
 
 def main(url: str, logins: str, *names: str) -> None:
     """Take the named pictures, or all."""
-    known = dict(line.split(" ", 1) for line in Path(logins).read_text(encoding="utf-8").splitlines())
+    known = dict(
+        line.split(" ", 1) for line in Path(logins).read_text(encoding="utf-8").splitlines()
+    )
     OUT.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as run:
         browser = run.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)

@@ -22,7 +22,8 @@ def dispatched_task(screen: Any, city: City) -> str:
         said = desk.ask(
             """async ([code, action, crew]) => { const e = await (await fetch(`/api/v1/events/${code}`)).json();
             const body = {version: e.version, ...(action === 'dispatch' ? {crew} : {})};
-            return (await fetch(`/api/v1/events/${e.id}/actions/${action}`, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)})).status }""",
+            return (await fetch(`/api/v1/events/${e.id}/actions/${action}`,
+              {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)})).status }""",
             [code, action, crew["code"]],
         )
         assert said == 200

@@ -41,6 +41,8 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int] | str] = {
     ("shapefile_pyshp/empty_zipfile.zip", "toilet"): "neither a shapefile nor a workbook",
     ("shapefile_pyshp/blockgroups.zip", "toilet"): (663, 0, 0, 663),
     ("shapefile_pyshp/latin1.dbf", "toilet"): "name its .shp",
+    ("shapefile_pyshp/latin1.shp", "toilet"): "latin1.shx is missing",
+    ("geojson_check/bad/notype.geojson", "toilet"): "not recognized",
 }  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def test_every_shape_is_valid_and_there(frames: Frames) -> None:
         shapes = np.asarray(frame.geometry.array, dtype=object)
         assert shapely.is_valid(shapes).all() and not shapely.is_empty(shapes).any(), kind
         bounds = shapely.total_bounds(shapes)
-        assert bounds[0] > 120.5 and bounds[1] > 30.2 and bounds[2] < 122.6 and bounds[3] < 32.0, (
+        assert bounds[0] > 120.5 and bounds[1] > 30.2 and bounds[2] < 122.8 and bounds[3] < 32.0, (
             kind
         )
 

@@ -29,5 +29,5 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 /** The text of a `{zh, en}` title, or of a plain string. */
 export function tt(title: Titled | string | null | undefined): string {
   if (!title) return "";
-  return typeof title === "string" ? title : (lang.value === "en" ? title.en : title.zh) || title.zh || title.en;
+  return typeof title === "string" ? title : (lang.value === "en" ? title.en : title.zh) ?? title.zh ?? title.en;
 }

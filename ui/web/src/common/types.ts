@@ -14,7 +14,7 @@ export interface Event {
   id: string; num: number; code: string; title: string; category: string; category_title: Titled; description: string; severity: number;
   state: string; state_title: Titled; stage: number; point: LonLat | null; district: string | null; district_name: string | null;
   street: string | null; street_name: string | null; address: string | null; holder: string | null; holder_name: string | null;
-  reporter: string | null; source: string; opened_at: string; due_at: string | null; late: boolean; closed_at: string | null;
+  reporter: string | null; source: string; opened_at: string; due_at: string | null; deadline_verified: boolean; late: boolean; closed_at: string | null;
   version: number; photos: Photo[]; actions: Action[];
 }
 export interface TimelineEntry {

@@ -155,7 +155,7 @@ export function EventCard({ id }: { id: string }) {
     [t("event.address"), [ev.district_name, ev.street_name, ev.address].filter(Boolean).join(" ") || null],
     [t("event.holder"), ev.holder_name ?? (ev.stage < 3 ? t("event.nobody") : null)],
     [t("event.opened"), `${when(ev.opened_at)} · ${sourceName(ev.source)}${ev.reporter ? ` · ${ev.reporter}` : ""}`],
-    [t("event.due.label"), ev.due_at && ev.stage < 6 ? when(ev.due_at) : null],
+    [t("event.due.label"), ev.due_at && ev.stage < 6 ? when(ev.due_at) + (ev.deadline_verified ? "" : ` · ${t("event.unverified")}`) : null],
   ];
   return (
     <article class="card" aria-label={ev.title}>

@@ -30,6 +30,8 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   twin.map.setMaxBounds([w - 1.6, south - 1.1, e + 1.6, n + 1.1]);
   twin.map.setPadding(PADDING);
   atlas = liveAtlas(theme.value);
+  // From below to above: a route never covers the event that it leads to.
+  for (const name of ["routes", "movers", "events", "pulse", "selection", "minutes"]) twin.setGroup(name, []);
   mouse();
   const seen = () => {
     const b = twin.map.getBounds();
@@ -171,6 +173,7 @@ function drawRoutes(): void {
   const p = s.proposals.value;
   if (!p) {
     twin?.setGroup("routes", []);
+    twin?.setGroup("minutes", []);
     return;
   }
   const hot = p.hot ?? p.data.crews[0]?.code;
@@ -187,6 +190,8 @@ function drawRoutes(): void {
   twin.setGroup("routes", [
     line("routes-casing", 8, () => rgba(theme.value, "halo", 220)),
     line("routes", 5, (c) => (c.code === hot ? ink : [...ink.slice(0, 3), 90])),
+  ]);
+  twin.setGroup("minutes", [
     new TextLayer({
       id: "routes-minutes", data: p.data.crews, getPosition: (c) => c.point, getText: (c) => `${Math.max(1, Math.round((c.travel_s ?? 0) / 60))}′`, getSize: 14,
       fontFamily: "Noto Sans CJK SC, PingFang SC, sans-serif", fontWeight: 700, getColor: rgba(theme.value, "on_accent"), background: true, getBackgroundColor: (c) => (c.code === hot ? ink : rgba(theme.value, "muted")),
