@@ -124,11 +124,14 @@ function drawEvents(): void {
   const list = s.filter.value === "closed" ? s.closedEvents.value : s.events.value;
   drawnEvents = s.hidden.value.has("events") ? [] : list.filter((ev) => ev.point).sort((a, b) => b.severity - a.severity);
   const zoom = twin.map.getZoom();
+  // A thousand marks of one size are noise: the lighter an event and the fuller the city, the smaller its mark.
+  const crowd = drawnEvents.length > 400 && zoom < 13;
+  const weightOf = (ev: Event) => (crowd ? [0.9, 0.75, 0.45, 0.35] : [1.08, 1, 0.88, 0.74])[Math.min(4, Math.max(1, ev.severity)) - 1]!;
   const size = zoom < 10 ? 15 : zoom < 12 ? 21 : zoom < 14 ? 27 : 34;
   twin.setGroup("events", pydeckLayers(eventJson, {
     events: {
-      data: drawnEvents, iconAtlas: atlas.atlas, iconMapping: atlas.mapping, getSize: size, visible: true,
-      getPosition: (ev: Event) => ev.point, updateTriggers: { getIcon: [theme.value, s.clock.peek() >> 14] },
+      data: drawnEvents, iconAtlas: atlas.atlas, iconMapping: atlas.mapping, getSize: (ev: Event) => size * weightOf(ev), visible: true,
+      getPosition: (ev: Event) => ev.point, updateTriggers: { getIcon: [theme.value, s.clock.peek() >> 14], getSize: [size, crowd] },
       getIcon: (ev: Event) => `e${Math.min(4, Math.max(1, ev.severity))}-${phase(ev)}${s.isLate(ev) ? "-late" : ""}`,
     },
   }));
