@@ -19,18 +19,22 @@ from ui.terminal.paths import ROOT
 pytestmark = pytest.mark.timeout(400)
 
 
-def publish(city: City, topic: str, said: object) -> None:
-    user, password = city.broker_login()
-    subprocess.run(
+def publish(
+    city: City, topic: str, said: object, login: tuple[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    user, password = login or city.broker_login()
+    return subprocess.run(
         ["mosquitto_pub", "-p", str(city.mqtt_port), "-u", user, "-P", password, "-q", "1",
          "-t", topic, "-m", json.dumps(said)],
-        check=True,
+        check=login is None,
+        capture_output=True,
+        timeout=30,
     )  # fmt: skip
 
 
-def first_vehicle(city: City, token: str) -> dict[str, object]:
-    page = city.get("/ogc/collections/vehicle/items?limit=1&f=json", token)
-    found: dict[str, object] = page["features"][0]["properties"]
+def first_vehicle(city: City, token: str, index: int = 0) -> dict[str, object]:
+    page = city.get("/ogc/collections/vehicle/items?limit=9&f=json", token)
+    found: dict[str, object] = page["features"][index]["properties"]
     return found
 
 
@@ -69,6 +73,24 @@ def test_a_published_position_is_in_the_frame_within_two_seconds(city: City) -> 
     while (seen := seen_at(city, token, num)) != pytest.approx((121.4737, 31.2304), abs=1e-5):
         assert time.monotonic() - began < 2, seen
         time.sleep(0.05)
+
+
+def test_a_device_has_an_account_of_its_own(city: City) -> None:
+    token = city.token()
+    vehicle = first_vehicle(city, token, 5)
+    num = city.get(f"/api/v1/things/{vehicle['code']}", token)["num"]
+    made = city.twin("device", "add", "--product", "vehicle", "--name", str(vehicle["code"]))
+    login = (made["username"], made["password"])
+    topic = f"twin/v1/{made['username']}/position"
+    time.sleep(1)
+    assert publish(city, topic, {"lon": 121.40, "lat": 31.20}, login).returncode == 0
+    end = time.monotonic() + 5
+    while seen_at(city, token, num) != pytest.approx((121.40, 31.20), abs=1e-5):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    city.twin("device", "revoke", "--product", "vehicle", "--name", str(vehicle["code"]))
+    time.sleep(1)
+    assert publish(city, topic, {"lon": 121.41, "lat": 31.21}, login).returncode != 0
 
 
 def seen_at(city: City, token: str, num: int) -> tuple[float, float] | None:

@@ -32,7 +32,8 @@ def mini(database: str) -> None:
 
 def report(actor: Actor = DISPATCHER, **more: Any) -> cases.Case:
     said: dict[str, Any] = {"category": "litter", "title": "暴露垃圾", "lon": 121.42, "lat": 31.22,
-                            "source": "map", "data": {"description": "一堆垃圾", "reporter_kind": "citizen"}}  # fmt: skip
+                            "source": "map",
+                            "data": {"description": "一堆垃圾", "reporter_kind": "citizen"}}  # fmt: skip
     with db.engine("app").begin() as conn:
         return cases.open_case(conn, PROCESS, actor=actor, **(said | more))
 

@@ -1,5 +1,6 @@
 /** Numbers, distances and times as a person reads them. */
-import { lang, t } from "./i18n";
+import { lang, t, tt } from "./i18n";
+import type { Event } from "./types";
 
 const locale = () => (lang.value === "en" ? "en-GB" : "zh-CN");
 
@@ -47,4 +48,9 @@ export function fullDay(at: string | number | Date): string {
 export function when(at: string | number | Date, now = Date.now()): string {
   const same = new Date(at).toLocaleDateString("sv-SE", { timeZone: ZONE }) === new Date(now).toLocaleDateString("sv-SE", { timeZone: ZONE });
   return same ? hm(at) : `${day(at)} ${hm(at)}`;
+}
+
+/** What an event is called: its category in the reader's language unless somebody gave it a title of its own. */
+export function called(ev: Event): string {
+  return !ev.title || ev.title === ev.category_title?.zh ? tt(ev.category_title) || ev.title : ev.title;
 }

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import "../common/base.css";
 import "./patrol.css";
 import { get, mustSession, Problem, signOut } from "../common/api";
-import { km, span, when } from "../common/format";
+import { km, span, when, called } from "../common/format";
 import { Icon, Mark } from "../common/icon";
 import { lang, setLang, startLang, t, tt, type Key } from "../common/i18n";
 import { setTheme, startTheme, theme } from "../common/theme";
@@ -141,7 +141,7 @@ function List() {
           return (
             <li key={ev.id}><button data-code={ev.code} onClick={() => show(ev)}>
               <Mark level={ev.severity} size={18} filled={ev.stage < 4} />
-              <span class="grow"><span class="line"><b class="cut">{ev.title}</b><Clock ev={ev} /></span>
+              <span class="grow"><span class="line"><b class="cut">{called(ev)}</b><Clock ev={ev} /></span>
                 <span class="line muted"><span class="cut">{ev.street_name ?? ev.address ?? ev.district_name}</span><span>{waiting(ev) ? t("patrol.waiting") : ev.point && mine ? km(distance(mine, ev.point).m) : tt(ev.state_title)}</span></span></span>
               <Icon name="chevron-right" size={20} />
             </button></li>
@@ -205,7 +205,7 @@ function Task({ ev }: { ev: Event }) {
   if (form === "return") return <Return ev={ev} back={() => setForm(null)} />;
   return (
     <article class="task">
-      <header><button aria-label={t("patrol.back")} onClick={() => show(null)}><Icon name="chevron-left" size={24} /></button><Mark level={ev.severity} size={20} /><h2 class="grow cut">{ev.title}</h2><Clock ev={ev} /></header>
+      <header><button aria-label={t("patrol.back")} onClick={() => show(null)}><Icon name="chevron-left" size={24} /></button><Mark level={ev.severity} size={20} /><h2 class="grow cut">{called(ev)}</h2><Clock ev={ev} /></header>
       <div class="body">
         <p class="where"><Icon name="map-pin" size={18} />{[ev.district_name, ev.street_name, ev.address].filter(Boolean).join(" ")}</p>
         {way && <p class="where muted"><Icon name="navigation" size={18} />{t("patrol.bearing", { dir: t(`dir.${way.dir}` as Key), d: km(way.m) })}</p>}

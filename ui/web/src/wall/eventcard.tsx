@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Icon, Mark } from "../common/icon";
 import { get, post, Problem } from "../common/api";
-import { km, num, when } from "../common/format";
+import { km, num, when, called } from "../common/format";
 import { severity } from "../mapkit";
 import { t, tt, type Key } from "../common/i18n";
 import type { Action, Event, Photo, Proposals, TimelineEntry } from "../common/types";
@@ -158,10 +158,10 @@ export function EventCard({ id }: { id: string }) {
     [t("event.due.label"), ev.due_at && ev.stage < 6 ? when(ev.due_at) + (ev.deadline_verified ? "" : ` · ${t("event.unverified")}`) : null],
   ];
   return (
-    <article class="card" aria-label={ev.title}>
+    <article class="card" aria-label={called(ev)}>
       <header>
         <Mark level={ev.severity} filled={ev.stage < 3} size={18} />
-        <div class="grow"><h2 class="cut2">{ev.title || tt(ev.category_title)}</h2><p class="muted small">{ev.code} · {tt(severity(ev.severity).title)}{ev.title && ev.title !== tt(ev.category_title) && ` · ${tt(ev.category_title)}`}</p></div>
+        <div class="grow"><h2 class="cut2">{called(ev)}</h2><p class="muted small">{ev.code} · {tt(severity(ev.severity).title)}{called(ev) !== tt(ev.category_title) && ` · ${tt(ev.category_title)}`}</p></div>
         {ev.point && <button class="plain" aria-label={t("event.fly")} title={t("event.fly")} onClick={() => flyTo(ev.point!, 16)}><Icon name="locate-fixed" size={18} /></button>}
         <button class="plain" aria-label={t("event.close.card")} title="Esc" onClick={s.closeCard}><Icon name="x" size={18} /></button>
       </header>
@@ -169,7 +169,7 @@ export function EventCard({ id }: { id: string }) {
         <Stages ev={ev} />
         <p class="standing"><b>{tt(ev.state_title)}</b><Due ev={ev} /></p>
         <Actions key={ev.id} ev={ev} />
-        {ev.description && ev.description !== ev.title && <p class="said">{ev.description}</p>}
+        {ev.description && ev.description !== called(ev) && <p class="said">{ev.description}</p>}
         <dl class="facts">{rows.map(([k, v]) => v && <div><dt class="muted">{k}</dt><dd>{v}</dd></div>)}</dl>
         <Photos photos={ev.photos} />
         <h3>{t("event.timeline")}</h3>

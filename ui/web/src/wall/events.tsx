@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Icon, Mark } from "../common/icon";
 import { severity } from "../mapkit";
-import { num, span, when } from "../common/format";
+import { num, span, when, called } from "../common/format";
 import { t, tt, type Key } from "../common/i18n";
 import type { Event } from "../common/types";
 import { flyTo } from "./mapview";
@@ -34,7 +34,7 @@ function Row({ ev, top }: { ev: Event; top: number }) {
       <button onClick={() => select(ev)} aria-current={on ? "true" : undefined}>
         <Mark level={ev.severity} filled={ev.stage < 3} size={15} />
         <span class="what">
-          <span class="line"><span class="cut title"><span class="sr">{tt(severity(ev.severity).title)} </span>{ev.title || tt(ev.category_title)}</span><Due ev={ev} /></span>
+          <span class="line"><span class="cut title"><span class="sr">{tt(severity(ev.severity).title)} </span>{called(ev)}</span><Due ev={ev} /></span>
           <span class="line muted small"><span class="cut">{[ev.district_name, ev.street_name ?? ev.address].filter(Boolean).join(" · ") || t("event.unplaced")}</span><span class="state">{tt(ev.state_title)}</span></span>
         </span>
       </button>

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Icon, Mark } from "../common/icon";
 import { get, post } from "../common/api";
-import { num, when } from "../common/format";
+import { num, when, called } from "../common/format";
 import { severity } from "../mapkit";
 import { t, tt, type Key } from "../common/i18n";
 import type { Event, Field, Thing, Version } from "../common/types";
@@ -64,7 +64,7 @@ export function ThingCard() {
         </dl>
         <h3>{t("thing.events")}</h3>
         {!th.events?.length && <p class="muted small">{t("thing.noevents")}</p>}
-        <ul class="mini">{th.events?.map((ev) => <li><button onClick={() => s.openEvent(ev.id)}><Mark level={ev.severity} size={13} /><span class="grow cut">{ev.title}</span><Due ev={ev} /></button></li>)}</ul>
+        <ul class="mini">{th.events?.map((ev) => <li><button onClick={() => s.openEvent(ev.id)}><Mark level={ev.severity} size={13} /><span class="grow cut">{called(ev)}</span><Due ev={ev} /></button></li>)}</ul>
         <History th={th} />
       </div>
     </article>
