@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
@@ -19,6 +20,18 @@ def _hide(
     return event
 
 
+class _Stderr:
+    """Standard error as it is at the moment of writing: a program may replace it while it runs."""
+
+    def write(self, said: str) -> int:
+        """Write to the present standard error."""
+        return sys.stderr.write(said)
+
+    def flush(self) -> None:
+        """Flush the present standard error."""
+        sys.stderr.flush()
+
+
 def start_logging(level: int = logging.INFO) -> None:
     """Set up structlog for this process."""
     structlog.configure(
@@ -30,5 +43,5 @@ def start_logging(level: int = logging.INFO) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Stderr())),
     )

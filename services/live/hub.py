@@ -25,6 +25,8 @@ log = structlog.get_logger("live")
 TAIL_EVERY_S = 0.1
 FRAME_EVERY_S = 0.5
 TICK_EVERY_S = 1.0
+# A batch is stamped when it is received and seen when it is committed: look back over that gap.
+LOOK_BACK_S = 1.5
 KEEP = 2000
 MAX_CATCH_UP = 5000
 SHOWN = ("case", "thing", "load", "declaration")
@@ -132,7 +134,7 @@ class Hub:
                 continue
             full = any(c.wants_full for c in watching)
             since = self._since
-            self._since = datetime.now(UTC) - timedelta(seconds=0.2)
+            self._since = datetime.now(UTC) - timedelta(seconds=LOOK_BACK_S)
             rows, busy = await asyncio.to_thread(_moving, None if full else since)
             moment = datetime.now(UTC)
             made: dict[tuple[str, bool], bytes | None] = {}

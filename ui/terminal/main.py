@@ -7,17 +7,16 @@ person reads one sentence and the exit code is 2; `output.finish(..., partly=Tru
 from __future__ import annotations
 
 import importlib
-import logging
 import pkgutil
 import sys
 from typing import Any
 
 import psycopg
-import structlog
 import typer
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from twin.errors import TwinError
+from twin.log import start_logging
 from ui.terminal import commands, output
 from ui.terminal.paths import use_default_home, use_running_ports
 
@@ -48,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     words = [word for word in words if word != "--json"]
     use_default_home()
     use_running_ports()
-    _log_to_stderr()
+    start_logging()
     sys.exit(_run(words))
 
 
@@ -85,18 +84,6 @@ def _failed(sentence: str, code: str) -> int:
         output.tell({"error": code, "detail": sentence}, "")
     print(sentence, file=sys.stderr)
     return FAILED
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-    )
 
 
 if __name__ == "__main__":
