@@ -241,7 +241,8 @@ function Patrol() {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     twin = createMap({ container: box.current!, theme: theme.value, lang: lang.value, center: tasks.value.crew?.point ?? config.value.center, zoom: 13 });
-    twin.map.once("load", () => show(null));
+    // A task opened before the map was ready stays open.
+    twin.map.once("load", () => show(tasks.value.tasks.find((e) => e.id === current.value) ?? null));
     twin.map.on("click", (e) => {
       const hit = twin!.pick(e.point.x, e.point.y, ["events"]);
       if (hit?.object) show(hit.object as Event);
