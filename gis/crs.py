@@ -15,7 +15,6 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
-from shapely import Geometry
 
 Floats = NDArray[np.float64]
 # 上海2000坐标系, computed from the published parameters; to be checked with official points.
@@ -174,9 +173,3 @@ def _each(shapes: NDArray[np.object_], crs: str, *, inward: bool) -> NDArray[np.
     flat: NDArray[np.object_] = shapely.force_2d(shapes)
     result: NDArray[np.object_] = shapely.transform(flat, moved)
     return result
-
-
-def metric_of(shape: Geometry) -> str:
-    """Return the EPSG name of the CGCS2000 3-degree zone that a shape (EPSG:4326) lies in."""
-    zone = round(float(shape.centroid.x) / 3)
-    return f"EPSG:{4534 + zone - 25}" if 25 <= zone <= 45 else "EPSG:3857"

@@ -1,4 +1,4 @@
-"""Web-mercator tiles: z/x/y of a place and back."""
+"""Web-mercator tiles: z/x/y of a place."""
 
 from __future__ import annotations
 
@@ -14,13 +14,3 @@ def tile_of(lon: float, lat: float, zoom: int) -> tuple[int, int, int]:
     x = (lon + 180.0) / 360.0 * side
     y = (1.0 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2.0 * side
     return zoom, min(side - 1, max(0, int(x))), min(side - 1, max(0, int(y)))
-
-
-def bounds(zoom: int, x: int, y: int) -> tuple[float, float, float, float]:
-    """Return west, south, east, north of a tile in EPSG:4326 degrees."""
-    side = 2**zoom
-
-    def latitude(row: int) -> float:
-        return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * row / side))))
-
-    return x / side * 360 - 180, latitude(y + 1), (x + 1) / side * 360 - 180, latitude(y)

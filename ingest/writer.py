@@ -87,6 +87,7 @@ def write(registry: Registry, messages: Sequence[Message]) -> Written:
             _keep_refused(conn, batch.refused)
             conn.commit()
         except BaseException:
+            # Whatever ended it rolls back the partitions made on the way: remember none of them.
             series.forget_days()
             raise
     known = len(batch.fixes) + len(batch.values) - fixes - values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,6 @@ RECORD = np.dtype(
     ]
 )
 STALE_S = 120.0
-KEEP_S = 86_400.0
 MOVING_KMH = 3.0
 UNKNOWN, IDLE, MOVING, ON_TASK, OFFLINE = range(5)
 FLAG_STALE, FLAG_CREW = 1, 2
@@ -163,8 +162,3 @@ def frame(rows: Sequence[Any], moment: datetime, busy: frozenset[str] = frozense
         records[i] = (row.num, row.lon - lon0, row.lat - lat0, heading, status, flags)
     head = HEADER.pack(MAGIC, len(rows), lon0, lat0, moment.timestamp() * 1000)
     return head + records.tobytes()
-
-
-def fresh_after() -> datetime:
-    """Return the moment before which a last position is no longer shown at all."""
-    return datetime.now(UTC) - timedelta(seconds=KEEP_S)

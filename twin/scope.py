@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_, true
+from sqlalchemy import ColumnElement, false, true
 
 from twin.errors import Forbidden
 from twin.kinds import Kind
@@ -63,25 +63,15 @@ def visible(actor: Actor, columns: Any, kind: Kind) -> ColumnElement[bool]:
     return inside
 
 
-def visible_rows(actor: Actor, columns: Any) -> ColumnElement[bool]:
-    """Return the predicate for rows that carry their own `district` and `level` (registry, cases)."""
-    c = _c(columns)
-    parts: list[ColumnElement[bool]] = [c.level <= actor.clearance] if "level" in c else []
-    if actor.districts is not None:
-        inside = c.district.in_(actor.districts)
-        parts.append(or_(inside, c.open) if "open" in c else inside)
-    return and_(true(), *parts)
-
-
 def visible_district(actor: Actor, district: str | None, level: int = 1) -> bool:
-    """Tell in memory what `visible_rows` tells in SQL: for live messages and frames."""
+    """Tell in memory what `scope_sql` tells in SQL: for live messages and frames."""
     if level > actor.clearance:
         return False
     return actor.districts is None or district in actor.districts
 
 
 def scope_sql(actor: Actor, alias: str, level: int = 1) -> tuple[str, dict[str, Any]]:
-    """Return `visible_rows` as SQL text with a bound parameter, for hand-written statements."""
+    """Return the predicate for rows with a district of their own, as SQL text with a parameter."""
     if level > actor.clearance:
         return "false", {}
     if actor.districts is None:

@@ -10,6 +10,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from twin.errors import BadRequest, Unavailable
 
+# West, south, east, north of the city in EPSG:4326: what maps open on and tile sets cover.
+CITY_BOUNDS = (120.85, 30.66, 122.05, 31.88)
 ROLES = ("owner", "app", "ingest", "tiles", "audit")
 
 

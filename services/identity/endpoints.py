@@ -13,11 +13,10 @@ from services.web import auth
 from services.web.limits import Rate, address
 from twin import db, identity
 from twin.errors import Forbidden, Unauthorized
-from twin.settings import settings
+from twin.settings import CITY_BOUNDS, settings
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
 VERSION = "0.1.0"
-BOUNDS = [120.85, 30.66, 122.05, 31.88]
 # Shared offices sit behind one address: generous, yet too slow for guessing.
 _attempts = Rate(per_minute=60, burst=30)
 
@@ -103,7 +102,7 @@ def config() -> dict[str, Any]:
         "generated": note if made else None,
         "insecure": said.insecure,
         "lang": said.lang,
-        "bounds": BOUNDS,
+        "bounds": list(CITY_BOUNDS),
         "center": [121.4737, 31.2304],
         "zoom": 12.4,
         "version": VERSION,

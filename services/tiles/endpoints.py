@@ -16,11 +16,10 @@ from twin import catalogue, db
 from twin.errors import BadRequest, NotFound
 from twin.kinds import Kind
 from twin.scope import Actor
-from twin.settings import settings
+from twin.settings import CITY_BOUNDS, settings
 
 router = APIRouter(prefix="/tiles", tags=["tiles"])
 MAX_ZOOM = 22
-BOUNDS = [120.85, 30.66, 122.05, 31.88]
 MVT = "application/vnd.mapbox-vector-tile"
 Z = Annotated[int, Path(ge=0, le=MAX_ZOOM)]
 XY = Annotated[int, Path(ge=0, lt=2**MAX_ZOOM)]
@@ -88,7 +87,7 @@ async def tilejson(layer: str, actor: Caller) -> dict[str, Any]:
         "tiles": [f"{settings().public_url}/tiles/{layer}/{{z}}/{{x}}/{{y}}.mvt"],
         "minzoom": min(repository.min_zoom(k) for k in layers),
         "maxzoom": 16,
-        "bounds": BOUNDS,
+        "bounds": list(CITY_BOUNDS),
         "vector_layers": [
             {
                 "id": k.kind,

@@ -98,16 +98,6 @@ def _load(read: object, pem: str) -> int:
     return int(key)
 
 
-def sm2_public(private_pem: str) -> str:
-    """Return the public PEM of a private key."""
-    lib = _lib()
-    key = _load(lib.PEM_read_bio_PrivateKey, private_pem)
-    try:
-        return _pem(lib.PEM_write_bio_PUBKEY, key)
-    finally:
-        lib.EVP_PKEY_free(key)
-
-
 def sm2_sign(private_pem: str, message: bytes) -> bytes:
     """Return the DER signature SM2-with-SM3 over the message (GB/T 32918)."""
     lib = _lib()

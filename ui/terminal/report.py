@@ -42,6 +42,7 @@ def step(title: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        # Ctrl-C too must end the ticking line before the sentence is told; nothing is swallowed.
         over.set()
         sys.stdout.write(" stopped\n")
         raise

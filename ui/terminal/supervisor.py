@@ -117,6 +117,7 @@ class Supervisor:
                 self.tick()
                 time.sleep(0.05)
         except BaseException:
+            # Ctrl-C too must not leave the child behind; nothing is swallowed.
             child.terminate()
             child.wait(10)
             raise
