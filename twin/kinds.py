@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,15 @@ class Field:
     max: float | None = None
     pattern: str | None = None
     level: int = 1
+    targets: tuple[str, ...] = ()
+    renamed_from: str | None = None
+    example: Any = None
+    note: Mapping[str, str] | str | None = None
 
     @property
-    def ref(self) -> str | None:
-        """The kind that a `ref(kind)` field points to."""
-        found = _REF.match(self.type)
-        return found.group(1) if found else None
+    def is_ref(self) -> bool:
+        """True for a field that holds the code of another thing (of one of `targets`)."""
+        return bool(self.targets) or self.type.startswith("ref")
 
     def text(self, value: Any, lang: str = "zh") -> str | None:
         """Return how a person reads the value: the title of a code, the value itself otherwise."""
@@ -67,12 +70,21 @@ class Kind:
     scope: str
     maintained_by: str
     fields: Mapping[str, Field]
-    relations: Mapping[str, str]
+    relations: Mapping[str, tuple[str, ...]]
     search: tuple[str, ...]
     card: tuple[str, ...]
     synonyms: Mapping[str, tuple[str, ...]]
     quality: tuple[Mapping[str, Any], ...]
     symbol: Mapping[str, Any]
+    states: Mapping[str, Mapping[str, str]]
+    databases: tuple[str, ...] = ()
+    happened: str | None = None
+    story: str | None = None
+    pictures: str | None = None
+    flow: Mapping[str, str] | None = None
+    share: str = "conditional"
+    source_system: str = ""
+    update_every: str | None = None
     version: int = 1
     doc: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -81,30 +93,77 @@ class Kind:
         """Base-map kinds: every actor sees all of them, whatever the district."""
         return self.scope == "open"
 
+    @property
+    def is_record(self) -> bool:
+        """True for what has no place of its own and hangs on a thing."""
+        return self.geometry == "none" and "about" in self.relations
+
 
 def _level(said: str | None, default: int) -> int:
     return int(said[1]) if said else default
 
 
+# What a relation is called when its kind does not say it differently.
+RELATIONS = {
+    "about": {"zh": "所属对象", "en": "About"},
+    "along": {"zh": "沿线", "en": "Along"},
+    "belongs_to": {"zh": "隶属", "en": "Belongs to"},
+    "destination": {"zh": "去向", "en": "Destination"},
+    "drives": {"zh": "驾驶", "en": "Drives"},
+    "follows": {"zh": "依据", "en": "Follows"},
+    "located_in": {"zh": "位于", "en": "Located in"},
+    "maintained_by": {"zh": "养护单位", "en": "Maintained by"},
+    "origin": {"zh": "来源", "en": "Origin"},
+    "part_of": {"zh": "属于", "en": "Part of"},
+    "serves": {"zh": "服务对象", "en": "Serves"},
+    "watches": {"zh": "监控对象", "en": "Watches"},
+}
+ACTIVE = {"active": {"zh": "正常", "en": "Active"}}
+
+
+def _field(name: str, said: Mapping[str, Any], level: int) -> Field:
+    found = _REF.match(said["type"])
+    return Field(
+        name=name,
+        type=said["type"],
+        title=said.get("title") or {"zh": name, "en": name},
+        unit=said.get("unit"),
+        required=said.get("required", False),
+        codes=said.get("codes"),
+        of=said.get("of"),
+        min=said.get("min"),
+        max=said.get("max"),
+        pattern=said.get("pattern"),
+        level=_level(said.get("sensitivity"), level),
+        targets=(found.group(1),) if found else (),
+        renamed_from=said.get("renamed_from"),
+        example=said.get("example"),
+        note=said.get("note"),
+    )
+
+
+def _fields(
+    doc: Mapping[str, Any], level: int, relations: Mapping[str, tuple[str, ...]]
+) -> dict[str, Field]:
+    """Return the declared fields, then one of type ref for each relation that is no field itself."""
+    fields = {name: _field(name, said, level) for name, said in doc["fields"].items()}
+    for name, targets in relations.items():
+        if name in fields:
+            fields[name] = replace(fields[name], targets=targets)
+        else:
+            title = RELATIONS.get(name) or {"zh": name, "en": name.replace("_", " ").capitalize()}
+            fields[name] = Field(name=name, type="ref", title=title, level=level, targets=targets)
+    return fields
+
+
 def from_doc(doc: Mapping[str, Any]) -> Kind:
     """Return the kind of a document that the schema has accepted."""
     level = _level(doc.get("sensitivity"), 1)
-    fields = {
-        name: Field(
-            name=name,
-            type=f["type"],
-            title=f.get("title") or {"zh": name, "en": name},
-            unit=f.get("unit"),
-            required=f.get("required", False),
-            codes=f.get("codes"),
-            of=f.get("of"),
-            min=f.get("min"),
-            max=f.get("max"),
-            pattern=f.get("pattern"),
-            level=_level(f.get("sensitivity"), level),
-        )
-        for name, f in doc["fields"].items()
+    relations = {
+        name: (said,) if isinstance(said, str) else tuple(said)
+        for name, said in doc.get("relations", {}).items()
     }
+    fields = _fields(doc, level, relations)
     return Kind(
         kind=doc["kind"],
         topic=doc["topic"],
@@ -116,19 +175,28 @@ def from_doc(doc: Mapping[str, Any]) -> Kind:
         scope=doc.get("scope", "district"),
         maintained_by=doc.get("maintained_by", ""),
         fields=fields,
-        relations=doc.get("relations", {}),
+        relations=relations,
         search=tuple(doc.get("search", ("name", "code"))),
         card=tuple(doc.get("card", ())),
         synonyms={k: tuple(v) for k, v in doc.get("synonyms", {}).items()},
         quality=tuple(doc.get("quality", ())),
         symbol=doc.get("symbol", {}),
+        states=doc.get("states", ACTIVE),
+        databases=tuple(doc.get("databases", ())),
+        happened=doc.get("happened"),
+        story=doc.get("story"),
+        pictures=doc.get("pictures"),
+        flow=doc.get("flow"),
+        share=doc.get("share", "open" if level == 1 else "conditional"),
+        source_system=doc.get("source_system", ""),
+        update_every=doc.get("update_every"),
         version=doc.get("_version", 1),
         doc={k: v for k, v in doc.items() if k != "_version"},
     )
 
 
 def _cross_check(doc: Mapping[str, Any], lines: declarations.Lines, file: str) -> None:
-    known = set(doc["fields"]) | HEADER
+    known = set(doc["fields"]) | set(doc.get("relations", {})) | HEADER
 
     def fail(path: tuple[Any, ...], why: str) -> None:
         line = declarations.line_of(lines, path)
@@ -139,6 +207,16 @@ def _cross_check(doc: Mapping[str, Any], lines: declarations.Lines, file: str) -
             fail(("fields", name), "this name belongs to the header that every kind has")
         if said["type"] == "code" and "codes" not in said:
             fail(("fields", name), "a field of type code needs its codes")
+    for name in doc.get("relations", {}):
+        if name in HEADER:
+            fail(("relations", name), "this name belongs to the header that every kind has")
+    if doc.get("flow") and doc["geometry"] != "line":
+        fail(("flow",), "a flow is drawn as a line: geometry must be line")
+    seen: set[str] = set()
+    for i, rule in enumerate(doc.get("quality", ())):
+        if rule["id"] in seen:
+            fail(("quality", i, "id"), f"the rule {rule['id']} stands here twice")
+        seen.add(rule["id"])
     for path, name in _named(doc):
         if name not in known:
             fail(path, f"no field is called {name}")
@@ -150,7 +228,18 @@ def _named(doc: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
         yield from (((place, i), name) for i, name in enumerate(doc.get(place, ())))
     yield from ((("synonyms", name), name) for name in doc.get("synonyms", {}))
     symbol = doc.get("symbol", {})
-    yield from ((("symbol", key), symbol[key]) for key in ("color_by", "label") if symbol.get(key))
+    for key in ("color_by", "label", "width_by"):
+        if symbol.get(key):
+            yield ("symbol", key), symbol[key]
+    for key in ("happened", "story", "pictures"):
+        if doc.get(key):
+            yield (key,), doc[key]
+    yield from ((("flow", key), name) for key, name in doc.get("flow", {}).items())
+    for i, rule in enumerate(doc.get("quality", ())):
+        yield from ((("quality", i, "field"), name) for name in [rule.get("field")] if name)
+        yield from (
+            (("quality", i, "fields", n), name) for n, name in enumerate(rule.get("fields", ()))
+        )
 
 
 def read_file(path: Path) -> Kind:
