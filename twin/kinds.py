@@ -196,30 +196,33 @@ def from_doc(doc: Mapping[str, Any]) -> Kind:
 
 
 def _cross_check(doc: Mapping[str, Any], lines: declarations.Lines, file: str) -> None:
-    known = set(doc["fields"]) | set(doc.get("relations", {})) | HEADER
-
-    def fail(path: tuple[Any, ...], why: str) -> None:
+    for path, why in _wrong(doc):
         line = declarations.line_of(lines, path)
         raise DeclarationError(file, line, ".".join(map(str, path)), why)
 
+
+def _wrong(doc: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Yield what the schema cannot see: where it stands, and why it is wrong."""
+    relations = doc.get("relations", {})
+    for place in ("fields", "relations"):
+        taken = (name for name in doc.get(place, {}) if name in HEADER)
+        yield from (
+            ((place, n), "this name belongs to the header that every kind has") for n in taken
+        )
     for name, said in doc["fields"].items():
-        if name in HEADER:
-            fail(("fields", name), "this name belongs to the header that every kind has")
         if said["type"] == "code" and "codes" not in said:
-            fail(("fields", name), "a field of type code needs its codes")
-    for name in doc.get("relations", {}):
-        if name in HEADER:
-            fail(("relations", name), "this name belongs to the header that every kind has")
+            yield ("fields", name), "a field of type code needs its codes"
     if doc.get("flow") and doc["geometry"] != "line":
-        fail(("flow",), "a flow is drawn as a line: geometry must be line")
+        yield ("flow",), "a flow is drawn as a line: geometry must be line"
     seen: set[str] = set()
     for i, rule in enumerate(doc.get("quality", ())):
         if rule["id"] in seen:
-            fail(("quality", i, "id"), f"the rule {rule['id']} stands here twice")
+            yield ("quality", i, "id"), f"the rule {rule['id']} stands here twice"
         seen.add(rule["id"])
-    for path, name in _named(doc):
-        if name not in known:
-            fail(path, f"no field is called {name}")
+    known = {*doc["fields"], *relations, *HEADER}
+    yield from (
+        (path, f"no field is called {name}") for path, name in _named(doc) if name not in known
+    )
 
 
 def _named(doc: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
