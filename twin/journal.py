@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,11 @@ _APPEND = text(
 ).bindparams(
     *(bindparam(name, type_=JSONB(none_as_null=True)) for name in ("before", "after", "note"))
 )
+
+
+def dumped(said: Mapping[str, Any]) -> str:
+    """Return a document as JSON text, Chinese as it is."""
+    return json.dumps(said, ensure_ascii=False, default=str)
 
 
 def append(

@@ -22,7 +22,9 @@ from twin.kinds import Kind
 from twin.tables import table
 
 PLACES = ("district", "street")
-_HEAD = ("source_key", "code", "name", "state", "district", "street", "geom")
+# The relations by which a record says where it belongs, the nearest first.
+HOSTS = ("about", "located_in", "part_of", "belongs_to")
+HEAD = ("source_key", "code", "name", "state", "district", "street", "geom")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +43,23 @@ def write(
     *,
     actor: str,
     source: str,
+    load: int | None = None,
 ) -> Counts:
     """Upsert things by (source, source_key).
 
     `columns` maps header names (`source_key` required; `code name state geom`) and field names to
     sequences of equal length. `geom` is hex EWKB in EPSG:4326 of the kind's (multi) type. District
-    and street are found by the map, for kinds that are not districts or streets themselves.
+    and street are found by the map, for kinds that are not districts or streets themselves. `load`
+    is the twin.load that the journal entries name.
     """
-    rows = _check(kind, columns)
+    rows = check(kind, columns)
     if rows == 0:
         return Counts()
-    given = [name for name in columns if name in _HEAD or name in kind.fields]
+    given = [name for name in columns if name in HEAD or name in kind.fields]
     _stage(conn, kind, columns, given, rows)
     _find_place(conn, kind)
-    names = {"kind": kind.kind, "source": source, "actor": actor, "level": kind.level}
+    names = {"kind": kind.kind, "source": source, "actor": actor, "level": kind.level,
+             "load": load}  # fmt: skip
     compared = [c for c in given if c not in ("source_key", "code")]
     if kind.kind != "district":
         compared += [p for p in PLACES if p not in compared and p != kind.kind]
@@ -65,10 +70,11 @@ def write(
     return Counts(inserted=inserted, updated=updated, unchanged=rows - inserted - updated)
 
 
-def _check(kind: Kind, columns: Mapping[str, Sequence[Any]]) -> int:
+def check(kind: Kind, columns: Mapping[str, Sequence[Any]]) -> int:
+    """Return the number of rows; BadRequest when the columns are not those of the kind."""
     if "source_key" not in columns:
         raise BadRequest("Things are written by key: the column source_key is missing.")
-    unknown = [c for c in columns if c not in _HEAD and c not in kind.fields]
+    unknown = [c for c in columns if c not in HEAD and c not in kind.fields]
     if unknown:
         raise BadRequest(f"{kind.kind} has no field {', '.join(unknown)}.")
     sizes = {len(values) for values in columns.values()}
@@ -117,7 +123,9 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def _find_place(conn: Connection, kind: Kind) -> None:
-    """Find district and street of each staged row by a point on it."""
+    """Find district and street of each staged row by a point on it, or of what it hangs on."""
+    if kind.geometry == "none":
+        _place_of_host(conn, kind)
     if kind.geometry == "none" or kind.kind == "district":
         return
     # A scalar subquery, not a join: the planner expects one match in all and would loop over pairs.
@@ -130,6 +138,37 @@ def _find_place(conn: Connection, kind: Kind) -> None:
     )
     conn.execute(text(f"update stage s set at = {point} where geom is not null"))
     conn.execute(text(f"update stage q set {found} where at is not null"))
+
+
+def host_field(kind: Kind) -> str | None:
+    """Return the relation that says where a kind without a place belongs."""
+    return next((name for name in HOSTS if name in kind.fields), None)
+
+
+def _place_of_host(conn: Connection, kind: Kind) -> None:
+    """Give a record the district of what it hangs on: scope reaches records like things."""
+    host = host_field(kind)
+    if host is None or not _has_column(conn, host):
+        return
+    for place in PLACES:
+        conn.execute(
+            text(
+                f"update stage s set {place} = g.{place} from twin.thing g "
+                f'where g.code = s."{host}" and s.{place} is null'
+            )
+        )
+
+
+def _has_column(conn: Connection, name: str) -> bool:
+    return bool(
+        conn.execute(
+            text(
+                "select 1 from pg_attribute where attrelid = 'stage'::regclass and attname = :n "
+                "and not attisdropped"
+            ),
+            {"n": name},
+        ).first()
+    )
 
 
 def _match(conn: Connection, kind: Kind, compared: list[str], names: Mapping[str, Any]) -> None:
@@ -248,7 +287,7 @@ def _give_codes(conn: Connection, kind: Kind) -> None:
             "row_number() over (partition by coalesce(district, :city) order by id) as i "
             "from stage where was is null and code is null) "
             "update stage s set code = x.d || '-' || :letters || '-' || "
-            "lpad((t.last - n.n + x.i)::text, 6, '0') from numbered x "
+            "lpad((t.last - n.n + x.i)::text, greatest(6, length((t.last - n.n + x.i)::text)), '0') from numbered x "
             "join need n on n.d = x.d join taken t on t.district = x.d where x.id = s.id"
         ),
         {"city": CITY, "letters": kind.code},
@@ -262,7 +301,8 @@ def _journal(
         conn,
         f"select 'thing', '{action}', cast(:actor as text), t.id, cast(:kind as text), t.version, "
         f"t.district, cast(:level as int), {_lonlat('t', kind)}, {before}, {_row_json('t', kind)}, "
-        f"null::jsonb from {source} order by t.id",
+        "case when cast(:load as bigint) is not null then jsonb_build_object('load', "
+        f"cast(:load as bigint)) end from {source} order by t.id",
         names,
     )
 

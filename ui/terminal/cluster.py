@@ -154,7 +154,7 @@ def configuration(port: int) -> str:
         "work_mem": "32MB",
         "maintenance_work_mem": f"{min(512, buffers)}MB",
         "random_page_cost": 1.1,
-        "max_wal_size": "2GB",
+        "max_wal_size": "4GB",
         "wal_compression": "on",
         "checkpoint_timeout": "15min",
         "jit": "off",
