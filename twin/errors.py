@@ -4,7 +4,12 @@ TwinError
 ├── NotFound            thing, case or page unknown, or outside the caller's scope
 ├── BadRequest          a parameter or body that cannot be used
 │   ├── DeclarationError    a file under data/ that does not hold; names file, line, key
-│   └── Unreadable          a data file that cannot be opened or understood
+│   ├── Unreadable          a data file that cannot be opened or understood
+│   └── FilterError         a CQL2 filter that cannot be used
+│       ├── TooComplex          too long, too deep
+│       ├── UnknownProperty     names what is not there or not to be seen
+│       ├── UnknownFunction     calls what is not there
+│       └── WrongType           compares what cannot be compared
 ├── Unauthorized        no or wrong credentials
 ├── Forbidden           known caller, act not granted
 ├── Conflict            the state has moved on
@@ -61,6 +66,36 @@ class Unreadable(BadRequest):
 
     code = "unreadable"
     status = 422
+
+
+class FilterError(BadRequest):
+    """The filter cannot be used."""
+
+    code = "filter_invalid"
+
+
+class TooComplex(FilterError):
+    """The filter is too long or too deep."""
+
+    code = "filter_too_complex"
+
+
+class UnknownProperty(FilterError):
+    """The filter names a property that is not there."""
+
+    code = "filter_unknown_property"
+
+
+class UnknownFunction(FilterError):
+    """The filter calls a function that is not there."""
+
+    code = "filter_unknown_function"
+
+
+class WrongType(FilterError):
+    """The filter compares what cannot be compared."""
+
+    code = "filter_type"
 
 
 class Unauthorized(TwinError):
