@@ -29,9 +29,9 @@ class Areas:
         point, area = self._tree.query(shapely.points(x, y))
         order = np.argsort(-area, kind="stable")
         point, area = point[order], area[order]
-        starts = np.flatnonzero(np.diff(area, prepend=-1))
-        for first, last in zip(starts, [*starts[1:], len(area)], strict=True):
-            near = point[first:last]
-            hit = shapely.intersects_xy(self._shapes[area[first]], x[near], y[near])
-            found[near[hit]] = area[first]
+        ends = np.flatnonzero(np.diff(area)) + 1
+        for near, owners in zip(np.split(point, ends), np.split(area, ends), strict=True):
+            if len(near):
+                hit = shapely.intersects_xy(self._shapes[owners[0]], x[near], y[near])
+                found[near[hit]] = owners[0]
         return np.asarray(self._labels[found])

@@ -132,7 +132,7 @@ def _find_place(conn: Connection, kind: Kind) -> None:
     point = "geom" if kind.geometry == "point" else "st_pointonsurface(geom)"
     found = ", ".join(
         f"{place} = (select p.code from base.{place} p where p.geom && q.at "
-        "and st_covers(p.geom, q.at) limit 1)"
+        "and st_covers(p.geom, q.at) order by p.code limit 1)"
         for place in PLACES
         if place != kind.kind
     )
