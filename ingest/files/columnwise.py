@@ -45,20 +45,22 @@ def _typed(cells: Sequence[Any], field: Field) -> list[Any] | None:
 
 
 def _each(cells: Sequence[Any], field: Field, reasons: Reasons) -> list[Any]:
-    known: dict[tuple[type, Any], Any] = {}
-    out: list[Any] = []
-    for i, cell in enumerate(cells):
-        try:
-            key = (type(cell), cell)
-            value = known[key]
-        except KeyError:
-            value = known[key] = _parsed(cell, field)
-        except TypeError:
-            value = _parsed(cell, field)
+    """Read each different cell once: most columns say the same few things."""
+    try:
+        # True, 1 and 1.0 are one key but three values: tell them apart where types are mixed.
+        keys = cells if len(set(map(type, cells))) == 1 else [(type(c), c) for c in cells]
+        known = {k: _parsed(c, field) for k, c in dict(zip(keys, cells, strict=True)).items()}
+        out = [known[k] for k in keys]
+        unfit = any(isinstance(v, values.Unfit) for v in known.values())
+    except TypeError:
+        out = [_parsed(c, field) for c in cells]
+        unfit = True
+    if not unfit:
+        return out
+    for i, value in enumerate(out):
         if isinstance(value, values.Unfit):
             reasons.setdefault(i, str(value))
-            value = None
-        out.append(value)
+            out[i] = None
     return out
 
 
