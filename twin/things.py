@@ -95,7 +95,7 @@ def _stage(
 ) -> None:
     made = table(kind)
     types = {
-        c.name: "geometry" if c.name == "geom" else c.type.compile(dialect=_DIALECT)
+        c.name: "geometry(geometry, 4326)" if c.name == "geom" else c.type.compile(dialect=_DIALECT)
         for c in made.columns
     }
     wanted = dict.fromkeys(["code", "name", "district", "street", *given])
