@@ -154,7 +154,10 @@ def from_wgs84(lon: Floats, lat: Floats, crs: str) -> tuple[Floats, Floats]:
 def shapes_to_wgs84(shapes: NDArray[np.object_], crs: str) -> NDArray[np.object_]:
     """Return geometries in EPSG:4326 of geometries in a CRS; heights are dropped."""
     if crs == "EPSG:4326":
-        flat: NDArray[np.object_] = shapely.force_2d(shapes)
+        # A copy of every geometry is only made where one has a height.
+        flat: NDArray[np.object_] = (
+            shapely.force_2d(shapes) if shapely.has_z(shapes).any() else shapes
+        )
         return flat
     return _each(shapes, crs, inward=True)
 

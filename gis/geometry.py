@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import Geod
 from shapely import Geometry, GeometryCollection, MultiLineString, MultiPolygon
 
@@ -53,6 +54,61 @@ def mend(shape: Geometry | None, family: str) -> Mended:
     if _degenerate(fitting, family):
         return Mended(None, reason="the shape has no extent (all points on one place or line)")
     return Mended(_multi(fitting, family), repair="; ".join(notes) or None)
+
+
+@dataclass
+class ManyMended:
+    """Shapes of one family (None where refused), and by position what was mended or refused."""
+
+    shapes: NDArray[np.object_]
+    repairs: dict[int, str]
+    reasons: dict[int, str]
+
+
+_TYPES = {"point": (0,), "line": (1, 5), "polygon": (3, 6)}
+
+
+def mend_many(shapes: NDArray[np.object_], family: str) -> ManyMended:
+    """Return what `mend` returns for each shape; what is sound already is told at once."""
+    out = np.asarray(shapes, dtype=object).copy()
+    sound = _sound(out, family)
+    for single, many in ((1, shapely.multilinestrings), (3, shapely.multipolygons)):
+        which = np.flatnonzero(sound & (shapely.get_type_id(out) == single))
+        if len(which):
+            out[which] = many(out[which], indices=np.arange(len(which)))
+    made = ManyMended(out, {}, {})
+    for i in np.flatnonzero(~sound).tolist():
+        one = mend(shapes[i], family)
+        out[i] = one.shape
+        if one.repair:
+            made.repairs[i] = one.repair
+        if one.shape is None:
+            made.reasons[i] = one.reason or "no geometry"
+    return made
+
+
+def _sound(shapes: NDArray[np.object_], family: str) -> NDArray[np.bool_]:
+    """Tell which shapes need no mending."""
+    sound = np.isin(shapely.get_type_id(shapes), _TYPES[family]) & ~shapely.is_empty(shapes)
+    sound &= shapely.get_num_coordinates(shapes) <= MAX_VERTICES
+    points, owner = shapely.get_coordinates(shapes, return_index=True)
+    # Comparisons with NaN are false, so what is not finite is outside as well.
+    inside = (points >= WORLD[:2]).all(axis=1) & (points <= WORLD[2:]).all(axis=1)
+    sound[owner[~inside]] = False
+    which = np.flatnonzero(sound)
+    good = shapely.is_valid(shapes[which])
+    if family == "polygon":
+        good &= shapely.area(shapes[which]) > _FLAT
+    elif family == "line":
+        good &= shapely.length(shapes[which]) > 0
+    sound[which] = good
+    return np.asarray(sound)
+
+
+def wkb_hex(shapes: NDArray[np.object_]) -> list[str | None]:
+    """Return shapes as hex WKB without SRID: a typed column of PostGIS gives it its own."""
+    # Python's hex is several times faster than that of GEOS.
+    return [None if raw is None else raw.hex() for raw in shapely.to_wkb(shapes)]
 
 
 def _refuse(shape: Geometry | None) -> str | None:

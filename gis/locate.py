@@ -15,7 +15,7 @@ class Areas:
         self._labels = np.array([*labels, None], dtype=object)
         self._shapes = np.array(shapes, dtype=object)
         shapely.prepare(self._shapes)
-        self._tree = shapely.STRtree(self._shapes)
+        self._bounds = shapely.bounds(self._shapes)
 
     def labels_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the label of the area that covers each point (border included), else None.
@@ -23,15 +23,11 @@ class Areas:
         Where areas overlap the first in order is taken; NaN points lie nowhere.
         """
         found = np.full(len(x), -1, dtype=np.int64)
-        if not len(self._shapes) or not len(x):
-            return np.asarray(self._labels[found])
         # Candidates by box, then one prepared test for each area: fast for outlines of any length.
-        point, area = self._tree.query(shapely.points(x, y))
-        order = np.argsort(-area, kind="stable")
-        point, area = point[order], area[order]
-        starts = np.flatnonzero(np.diff(area, prepend=-1))
-        for first, last in zip(starts, [*starts[1:], len(area)], strict=True):
-            near = point[first:last]
-            hit = shapely.intersects_xy(self._shapes[area[first]], x[near], y[near])
-            found[near[hit]] = area[first]
+        for i, (west, south, east, north) in enumerate(self._bounds):
+            near = np.flatnonzero((x >= west) & (x <= east) & (y >= south) & (y <= north))
+            near = near[found[near] < 0]
+            if len(near):
+                hit = shapely.intersects_xy(self._shapes[i], x[near], y[near])
+                found[near[hit]] = i
         return np.asarray(self._labels[found])

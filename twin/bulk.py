@@ -21,6 +21,7 @@ from pyarrow import csv as arrow_csv
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from gis.geometry import wkb_hex
 from gis.locate import Areas
 from twin import codes, db, ids, journal, things
 from twin.errors import BadRequest, Unavailable
@@ -29,7 +30,10 @@ from twin.things import PLACES, Counts
 
 Columns = Mapping[str, Sequence[Any]]
 REGISTRY = ("id", "num", "kind", "code", "name", "district", "street", "level", "open", "point")
+# A load of few things is an edit: each gets an entry of its own, and the maps see it live.
+SMALL = 1_000
 _QUEUED = 2
+_BLOCK = 2_000
 _ARROW: dict[str, Any] = {
     "integer": pa.int64(),
     "number": pa.float64(),
@@ -43,16 +47,26 @@ class Load:
     """One load of one kind from one source, in the caller's transaction.
 
     Use as a context manager; `add` batches, then read `counts` and `load` (the id in twin.load).
-    Keys must be unique over the whole load. Nothing stands until the caller commits.
+    Keys must be unique over the whole load. Nothing stands until the caller commits. With `dry`
+    new rows are only counted: the caller rolls back.
     """
 
     def __init__(
-        self, conn: Connection, kind: Kind, *, actor: str, source: str, file: str | None = None
+        self,
+        conn: Connection,
+        kind: Kind,
+        *,
+        actor: str,
+        source: str,
+        file: str | None = None,
+        dry: bool = False,
     ) -> None:
         self.conn, self.kind, self.actor, self.source, self.file = conn, kind, actor, source, file
+        self.dry = dry
         self.counts = Counts()
         self.load = 0
         self._nums: list[tuple[int, int]] = []
+        self._own: dict[int, None] = {}
         self._given: dict[str, None] = {}
         self._fresh = True
         self._areas: dict[str, Areas] = {}
@@ -96,25 +110,38 @@ class Load:
         """Take a batch: columns as `things.write` has them; `shapes` (EPSG:4326) instead of `geom`."""
         self._raise()
         if shapes is not None:
-            flat = shapely.set_srid(shapes, 4326)
-            columns = {**columns, "geom": shapely.to_wkb(flat, hex=True, include_srid=True)}
+            columns = {**columns, "geom": wkb_hex(shapes)}
         rows = things.check(self.kind, columns)
         if rows == 0:
             return
         known = self._known(columns["source_key"])
+        if rows <= SMALL and not self._nums and not self.dry:
+            known[:] = True
         if known.any():
-            self._drain()
-            self._raise()
-            done = things.write(
-                self.conn, self.kind, _only(columns, known), actor=self.actor,
-                source=self.source, load=self.load,
-            )  # fmt: skip
-            self.counts = _sum(self.counts, done)
-            if known.all():
-                return
-            columns = _only(columns, ~known)
-            shapes = shapes[~known] if shapes is not None else None
-        self._insert(columns, shapes)
+            self._write(_only(columns, known))
+        if not known.all():
+            left = shapes[~known] if shapes is not None else None
+            self._insert(_only(columns, ~known) if known.any() else columns, left)
+
+    def _write(self, columns: Columns) -> None:
+        """Write rows that stood before, and the rows of a small load, with entries of their own."""
+        self._drain()
+        self._raise()
+        done = things.write(
+            self.conn, self.kind, columns, actor=self.actor, source=self.source, load=self.load
+        )
+        self.counts = _sum(self.counts, done)
+        if done.inserted:
+            self._fresh = False
+            self._own |= dict.fromkeys(
+                self.conn.scalars(
+                    text(
+                        f"select num from {self.where} where source = :s and version = 1 "
+                        "and valid_from = now() and source_key = any(:keys)"
+                    ),
+                    {"s": self.source, "keys": list(columns["source_key"])},
+                )
+            )
 
     def _known(self, keys: Sequence[str]) -> np.ndarray:
         """Tell which keys this source has brought before."""
@@ -134,6 +161,9 @@ class Load:
 
     def _insert(self, columns: Columns, shapes: np.ndarray | None) -> None:
         rows = len(columns["source_key"])
+        if self.dry:
+            self.counts = _sum(self.counts, Counts(inserted=rows))
+            return
         made = self._completed(columns, shapes, rows)
         own = [c for c in made if c in things.HEAD or c in self.kind.fields]
         self._given |= dict.fromkeys(own)
@@ -162,8 +192,7 @@ class Load:
             x, y = shapely.get_x(points), shapely.get_y(points)
             for place, areas in self._areas.items():
                 made.setdefault(place, areas.labels_at(x, y))
-            flat = shapely.set_srid(points, 4326)
-            made["point"] = shapely.to_wkb(flat, hex=True, include_srid=True)
+            made["point"] = made["geom"] if points is shapes else wkb_hex(points)
         elif (host := things.host_field(self.kind)) in columns:
             self._place_of_host(made, columns[str(host)])
         made["code"] = self._codes(made, rows)
@@ -249,9 +278,12 @@ class Load:
             raise self._failed
 
     def _finish(self) -> None:
+        if self.dry:
+            return
         columns = ["num", "code", *(c for c in self._given if c not in ("num", "code"))]
-        nums = "{" + ",".join(f"[{a},{b})" for a, b in self._nums) + "}"
-        found = digest(self.conn, self.where, columns, nums) if self._nums else None
+        bulk_nums = _multirange(self._nums)
+        found = digest(self.conn, self.where, columns, self._nums) if self._nums else None
+        nums = _multirange([*self._nums, *((n, n + 1) for n in self._own)])
         counts = {
             "inserted": self.counts.inserted,
             "updated": self.counts.updated,
@@ -270,23 +302,36 @@ class Load:
                 "id": self.load,
             },
         )
-        note = {"load": self.load, "nums": nums, "columns": columns, "digest": found}
+        note = {"load": self.load, "nums": bulk_nums, "columns": columns, "digest": found}
         journal.append(
             self.conn, cls="load", action="load", actor=self.actor, kind=self.kind.kind,
             level=self.kind.level, note=note | counts | {"source": self.source, "file": self.file},
         )  # fmt: skip
 
 
-def digest(conn: Connection, where: str, columns: Iterable[str], nums: str) -> str:
-    """Return the SM3 of rows as COPY text in the order of their numbers (nums: int4multirange)."""
-    listed = ", ".join(f'"{c}"' for c in columns)
-    # The bounds are numbers that this module formatted itself: COPY takes no parameters.
-    query = f"select {listed} from {where} where num <@ '{nums}'::int4multirange order by num"
+def _multirange(parts: Iterable[tuple[int, int]]) -> str:
+    return "{" + ",".join(f"[{a},{b})" for a, b in parts) + "}"
+
+
+def digest(
+    conn: Connection, where: str, columns: Iterable[str], nums: Iterable[tuple[int, int]]
+) -> str:
+    """Return the SM3 of rows in the order of their numbers [a, b).
+
+    A row is what PostgreSQL's record_send makes of it, the shape as WKB: binary, the same on every
+    installation.
+    Rows come in blocks: an answer for each row would cost more than the SM3 of it.
+    """
+    listed = ", ".join("st_asbinary(geom)" if c == "geom" else f'"{c}"' for c in columns)
+    block = text(
+        f"select string_agg(record_send(row({listed})), '' order by num) from {where} "
+        "where num >= :a and num < :b"
+    )
     found = hashlib.new("sm3")
-    raw = _driver(conn)
-    with raw.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout") as rows:
-        for piece in rows:
-            found.update(piece)
+    for first, end in nums:
+        for start in range(first, end, _BLOCK):
+            rows = conn.execute(block, {"a": start, "b": min(end, start + _BLOCK)}).scalar_one()
+            found.update(rows or b"")
     return found.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,29 +11,66 @@ import sqlalchemy as sa
 from twin.kinds import Kind
 from twin.tables import table
 
+# What the history keeps in columns of its own; the rest of a past row is JSON.
+_KEPT = ("id", "version", "num", "valid_from", "district")
+_CASTS = {sa.BigInteger: "bigint", sa.Double: "double precision", sa.Boolean: "boolean",
+          sa.Date: "date", sa.DateTime: "timestamptz", sa.Integer: "integer"}  # fmt: skip
 
-def as_of(kind: Kind, moment: datetime | None) -> sa.FromClause:
+
+def as_of(
+    kind: Kind, moment: datetime | None, wanted: Iterable[str] | None = None
+) -> sa.FromClause:
     """Return the table of a kind, or what it held at a moment (same columns either way).
 
-    Past rows come back typed: the kept JSON is read into the row type of the table.
+    `wanted` limits the columns (the header that scope needs always comes along): of a past version
+    only these are read from its JSON, which is what makes tiles of the past quick.
     """
     now = table(kind)
     if moment is None:
         return now
     names = [c.name for c in now.columns if c.name != "geom"]
-    current = ", ".join(f"t.{n}" for n in names)
-    past = ", ".join(f"r.{n}" for n in names)
+    if wanted is not None:
+        keep = {*wanted, "id", "num", "code", "name", "district", "state", "version", "valid_from"}
+        names = [n for n in names if n in keep]
     geom = kind.geometry != "none"
-    where = f"{kind.topic}.{kind.kind}"
+    current = ", ".join(f't."{n}"' for n in names)
+    past = ", ".join(f'{_past(kind, n, now.c[n].type)} as "{n}"' for n in names)
     sql = (
-        f"select {current}{', t.geom' if geom else ''} from {where} t where t.valid_from <= :moment "
-        f"union all select {past}{', h.geom' if geom else ''} from {kind.topic}.history h, "
-        f"lateral jsonb_populate_record(null::{where}, h.attributes) r "
+        f"select {current}{', t.geom' if geom else ''} from {kind.topic}.{kind.kind} t "
+        "where t.valid_from <= :moment "
+        f"union all select {past}{', h.geom' if geom else ''} from {kind.topic}.history h "
         "where h.kind = :of_kind and h.valid_from <= :moment and h.valid_to > :moment"
     )
-    columns: list[Any] = [sa.column(c.name, c.type) for c in now.columns]
+    columns: list[Any] = [sa.column(n, now.c[n].type) for n in names]
+    if geom:
+        columns.append(sa.column("geom", now.c.geom.type))
     made = sa.text(sql).bindparams(moment=moment, of_kind=kind.kind).columns(*columns)
     return made.subquery("as_of")
+
+
+def _past(kind: Kind, name: str, type_: Any) -> str:
+    """Return the SQL of a column of a past version, under the names it had before as well."""
+    if name in _KEPT:
+        return f"h.{name}"
+    field = kind.fields.get(name)
+    former = [field.renamed_from] if field and field.renamed_from else []
+    if isinstance(type_, sa.ARRAY):
+        said = _either("->", name, former)
+        # A JSON null is no list; the lateral text[] keeps the order.
+        return (
+            f"case when jsonb_typeof({said}) = 'array' then "
+            f"array(select jsonb_array_elements_text({said})) end"
+        )
+    if isinstance(type_, sa.JSON):
+        return _either("->", name, former)
+    cast = next((sql for of, sql in _CASTS.items() if isinstance(type_, of)), None)
+    said = _either("->>", name, former)
+    return f"({said})::{cast}" if cast else said
+
+
+def _either(operator: str, name: str, former: Iterable[str]) -> str:
+    said = ", ".join(f"h.attributes{operator}'{n}'" for n in (name, *former))
+    return f"coalesce({said})"
 
 
 def versions(conn: sa.Connection, thing_id: Any) -> list[Any]:

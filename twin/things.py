@@ -95,7 +95,7 @@ def _stage(
 ) -> None:
     made = table(kind)
     types = {
-        c.name: "geometry" if c.name == "geom" else c.type.compile(dialect=_DIALECT)
+        c.name: "geometry(geometry, 4326)" if c.name == "geom" else c.type.compile(dialect=_DIALECT)
         for c in made.columns
     }
     wanted = dict.fromkeys(["code", "name", "district", "street", *given])
@@ -132,7 +132,7 @@ def _find_place(conn: Connection, kind: Kind) -> None:
     point = "geom" if kind.geometry == "point" else "st_pointonsurface(geom)"
     found = ", ".join(
         f"{place} = (select p.code from base.{place} p where p.geom && q.at "
-        "and st_covers(p.geom, q.at) limit 1)"
+        "and st_covers(p.geom, q.at) order by p.code limit 1)"
         for place in PLACES
         if place != kind.kind
     )

@@ -1,24 +1,24 @@
-"""Sorting the rows of a file: what fits the kind, and what does not, with the reason."""
+"""Sorting the rows of a file, batch by batch: what fits the kind, and what does not, with reasons."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import shapely
-from sqlalchemy import Connection, text
 
 from gis import geometry
 from ingest.files import columns as naming
+from ingest.files import columnwise
 from ingest.files import source as reading
-from ingest.files import values
-from twin.kinds import Kind
+from twin.kinds import Field, Kind
 
 Row = dict[str, Any]
+_TEXT = Field(name="", type="text", title={})
 
 
 @dataclass
@@ -26,121 +26,162 @@ class Batch:
     """Rows that fit, column-wise, and rows that do not: number, cells, shape, reason."""
 
     columns: dict[str, list[Any]]
+    shapes: np.ndarray | None
     refused: list[tuple[int, Row, Any, str]] = field(default_factory=list)
-    repaired: int = 0
+    repaired: list[tuple[int, str]] = field(default_factory=list)
 
 
-def taken_codes(
-    conn: Connection, kind: Kind, read: reading.Source, named: naming.Mapping_, source: str
-) -> dict[str, str | None]:
-    """Return the official codes of the file that stand already, with this source's key of each."""
-    column = named.fields.get("code")
-    if kind.kind not in naming.CODED or column is None:
-        return {}
-    rows = conn.execute(
-        text(
-            "select g.code, case when t.source = :s then t.source_key end as key "
-            f"from twin.thing g left join {kind.topic}.{kind.kind} t on t.id = g.id "
-            "where g.code = any(:codes)"
-        ),
-        {"s": source, "codes": [str(c) for c in read.columns[column] if c is not None]},
-    )
-    return {r.code: r.key for r in rows}
+class Seen:
+    """Keys that came before, kept as 64-bit digests: eight bytes a row, whatever the size."""
+
+    def __init__(self) -> None:
+        self._known = np.empty(0, dtype=np.uint64)
+
+    def again(self, keys: Sequence[str | None]) -> np.ndarray:
+        """Tell which keys came before, in this batch or an earlier one, and remember the rest."""
+        raw = b"".join(hashlib.blake2b((k or "").encode(), digest_size=8).digest() for k in keys)
+        digests = np.frombuffer(raw, dtype=np.uint64)
+        _, first = np.unique(digests, return_index=True)
+        twice = np.ones(len(keys), dtype=bool)
+        twice[first] = False
+        at = np.searchsorted(self._known, digests)
+        inside = at < len(self._known)
+        twice[inside] |= self._known[at[inside]] == digests[inside]
+        empty = np.array([k is None for k in keys], dtype=bool)
+        new = np.sort(digests[~twice & ~empty])
+        self._known = np.insert(self._known, np.searchsorted(self._known, new), new)
+        return np.asarray(twice & ~empty)
 
 
-def fit(
-    kind: Kind,
-    read: reading.Source,
-    named: naming.Mapping_,
-    shapes: np.ndarray | None,
-    taken: Mapping[str, str | None],
-) -> Batch:
-    """Sort rows into those that fit the kind and those that do not.
+class Sorter:
+    """Sorts one file into a kind; keys are checked over all batches."""
 
-    `taken` holds official codes that stand already: each may only come again under its own key.
-    """
-    sorter = _Sorter(kind, named, taken, with_shapes=shapes is not None)
-    sorter.batch.refused += [(n, row, None, why) for n, row, why in read.refused]
-    names = list(read.columns)
-    cells: Any = zip(*read.columns.values(), strict=True) if names else [()] * read.rows
-    for i, given in enumerate(cells):
-        row = dict(zip(names, given, strict=True))
-        shape = shapes[i] if shapes is not None else None
-        try:
-            sorter.take(row, shape)
-        except values.Unfit as why:
-            sorter.batch.refused.append((i + 1, row, shape, str(why)))
-    return sorter.batch
-
-
-class _Sorter:
-    """Takes rows one by one; Unfit says why one is left out."""
-
-    def __init__(
-        self,
-        kind: Kind,
-        named: naming.Mapping_,
-        taken: Mapping[str, str | None],
-        *,
-        with_shapes: bool,
-    ) -> None:
-        self.kind, self.named, self.taken = kind, named, taken
+    def __init__(self, kind: Kind, named: naming.Mapping_) -> None:
+        self.kind, self.named = kind, named
         self.fields = {t: c for t, c in named.fields.items() if t in kind.fields}
         head = ("name", "state", *(("code",) if kind.kind in naming.CODED else ()))
-        self.head = [t for t in head if t in named.fields]
-        wanted = ["source_key", *self.head, *self.fields, *(["geom"] if with_shapes else [])]
-        self.batch = Batch({n: [] for n in wanted})
-        missing = [f.name for f in kind.fields.values() if f.required and f.name not in self.fields]
-        self.lacks = missing[0] if missing else None
-        self.seen: set[str] = set()
+        self.head = {t: named.fields[t] for t in head if t in named.fields}
+        self.lacks = next(
+            (f.name for f in kind.fields.values() if f.required and f.name not in self.fields), None
+        )
+        self.seen = Seen()
+        self.row = 0
 
-    def take(self, row: Row, shape: Any) -> None:
-        """Add a row to the batch."""
+    def take(
+        self, read: reading.Source, shapes: np.ndarray | None, taken: Mapping[str, str | None]
+    ) -> Batch:
+        """Sort the next batch.
+
+        `taken` holds official codes that stand already: each may only come again under its own key.
+        """
+        rows, start = read.rows - len(read.refused), self.row
+        self.row += read.rows
+        numbers = _numbers(read, start)
+        reasons: columnwise.Reasons = {}
         if self.lacks:
-            raise values.Unfit(f"{self.lacks} is required and the file has no column for it")
-        typed = {t: values.parse(row[c], self.kind.fields[t]) for t, c in self.fields.items()}
-        made = self._mended(shape)
-        key = self._key(row, made.shape if made else None)
-        self._check_code(row, key)
-        self.seen.add(key)
-        said = {t: row.get(self.named.fields[t]) for t in self.head}
-        out = {"source_key": key, **{t: None if v is None else str(v) for t, v in said.items()}}
-        out |= typed
-        if made is not None:
-            self.batch.repaired += made.repair is not None
-            flat = shapely.set_srid(made.shape, 4326)
-            out["geom"] = shapely.to_wkb(flat, hex=True, include_srid=True)
-        for name, value in out.items():
-            self.batch.columns[name].append(value)
+            why = f"{self.lacks} is required and the file has no column for it"
+            reasons = dict.fromkeys(range(rows), why)
+        made = self._mended(shapes, reasons)
+        out = {t: columnwise.parse(read.columns[c], self.kind.fields[t], reasons)
+               for t, c in self.fields.items()}  # fmt: skip
+        out |= {t: columnwise.parse(read.columns[c], _TEXT, reasons) for t, c in self.head.items()}
+        out["source_key"] = self._keys(read, made.shapes if made else None, rows, reasons)
+        self._check_codes(out, taken, reasons)
+        return self._batch(read, numbers, shapes, made, out, reasons)
 
-    def _mended(self, shape: Any) -> geometry.Mended | None:
-        if "geom" not in self.batch.columns:
+    def _mended(
+        self, shapes: np.ndarray | None, reasons: columnwise.Reasons
+    ) -> geometry.ManyMended | None:
+        if shapes is None:
             return None
-        made = geometry.mend(shape, self.kind.geometry)
-        if made.shape is None:
-            raise values.Unfit(made.reason or "no geometry")
+        made = geometry.mend_many(shapes, self.kind.geometry)
+        for i, why in made.reasons.items():
+            # A flow without a shape is drawn between its two things later.
+            if not (self.kind.flow and shapes[i] is None):
+                reasons.setdefault(i, why)
         return made
 
-    def _key(self, row: Row, shape: Any) -> str:
-        """Return what names the row for ever: its key column, or a digest of all it says."""
-        said = row.get(self.named.key) if self.named.key else None
-        if self.named.key and said is None:
-            raise values.Unfit(f"the key {self.named.key} is empty")
-        key = str(said) if said is not None else _digest(row, shape)
-        if key in self.seen:
-            again = f"the key {key!r}" if self.named.key else "the same row"
-            raise values.Unfit(f"{again} stands here twice")
-        return key
+    def _keys(
+        self,
+        read: reading.Source,
+        shapes: np.ndarray | None,
+        rows: int,
+        reasons: columnwise.Reasons,
+    ) -> list[str | None]:
+        """Return what names each row for ever: its key column, or a digest of all it says."""
+        keys: list[str | None]
+        if self.named.key:
+            keys = [None if c is None else str(c).strip() for c in read.columns[self.named.key]]
+            for i, key in enumerate(keys):
+                if not key:
+                    reasons.setdefault(i, f"the key {self.named.key} is empty")
+        else:
+            keys = _digests(read, shapes, rows)
+        # A row refused for another reason does not take its key away from a later one.
+        asked = [None if i in reasons else key for i, key in enumerate(keys)]
+        for i in np.flatnonzero(self.seen.again(asked)).tolist():
+            said = f"the key {keys[i]!r}" if self.named.key else "the same row"
+            reasons.setdefault(i, f"{said} stands here twice")
+        return keys
 
-    def _check_code(self, row: Row, key: str) -> None:
-        if "code" not in self.head:
-            return
-        code = str(row.get(self.named.fields["code"]))
-        if code in self.taken and self.taken[code] != key:
-            raise values.Unfit(f"the code {code!r} belongs to another {self.kind.kind}")
+    def _check_codes(
+        self,
+        out: Mapping[str, list[Any]],
+        taken: Mapping[str, str | None],
+        reasons: columnwise.Reasons,
+    ) -> None:
+        for i, code in enumerate(out.get("code", ())):
+            if code in taken and taken[code] != out["source_key"][i]:
+                why = f"the code {code!r} belongs to another {self.kind.kind}"
+                reasons.setdefault(i, why)
+
+    def _batch(
+        self,
+        read: reading.Source,
+        numbers: Sequence[int],
+        shapes: np.ndarray | None,
+        made: geometry.ManyMended | None,
+        out: dict[str, list[Any]],
+        reasons: columnwise.Reasons,
+    ) -> Batch:
+        names = list(read.columns)
+        refused = [
+            (
+                numbers[i],
+                {n: read.columns[n][i] for n in names},
+                shapes[i] if shapes is not None else None,
+                why,
+            )
+            for i, why in sorted(reasons.items())
+        ]
+        refused += [(n, row, None, why) for n, row, why in read.refused]
+        repaired = []
+        if made is not None:
+            repaired = [(numbers[i], why) for i, why in made.repairs.items() if i not in reasons]
+        if not reasons:
+            return Batch(out, made.shapes if made else None, refused, repaired)
+        kept = [i for i in range(len(numbers)) if i not in reasons]
+        columns = {t: [cells[i] for i in kept] for t, cells in out.items()}
+        return Batch(columns, made.shapes[kept] if made else None, refused, repaired)
 
 
-def _digest(row: Mapping[str, Any], shape: Any) -> str:
-    said = json.dumps(row, ensure_ascii=False, sort_keys=True, default=str)
-    where = shapely.to_wkb(shape).hex() if shape is not None else ""
-    return hashlib.blake2s(f"{said}{where}".encode(), digest_size=12).hexdigest()
+def _numbers(read: reading.Source, start: int) -> list[int]:
+    """Return the row numbers of a batch in the file; rows refused while reading stand between."""
+    left_out = {n for n, _, _ in read.refused}
+    if not left_out:
+        return list(range(start + 1, start + read.rows + 1))
+    return [n for n in range(start + 1, start + read.rows + 1) if n not in left_out]
+
+
+def _digests(read: reading.Source, shapes: np.ndarray | None, rows: int) -> list[str | None]:
+    names = list(read.columns)
+    cells: Any = zip(*read.columns.values(), strict=True) if names else [()] * rows
+    blobs = shapely.to_wkb(shapes) if shapes is not None else [None] * rows
+    keys: list[str | None] = []
+    for row, blob in zip(cells, blobs, strict=True):
+        said = dict(zip(names, row, strict=True))
+        raw = json.dumps(said, ensure_ascii=False, sort_keys=True, default=str).encode()
+        # Hexadecimal, so that keys made before stay the same.
+        raw += blob.hex().encode() if blob is not None else b""
+        keys.append(hashlib.blake2s(raw, digest_size=12).hexdigest())
+    return keys

@@ -54,7 +54,7 @@ def _moved(given: np.ndarray, crs: str) -> np.ndarray:
 
 
 def _there(given: np.ndarray) -> np.ndarray:
-    return np.array([s is not None and not s.is_empty for s in given], dtype=bool)
+    return np.asarray(~(shapely.is_missing(given) | shapely.is_empty(given)))
 
 
 def _from_columns(read: reading.Source, named: naming.Mapping_) -> np.ndarray:

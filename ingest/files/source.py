@@ -266,3 +266,23 @@ def _cell(value: Any) -> Any:
     if isinstance(value, dt.datetime):
         return value.isoformat()
     return value
+
+
+@dataclass
+class Opened:
+    """A file that is open for reading."""
+
+    source: Source
+    columns: list[str]
+    notes: list[str]
+    total: int | None
+
+    def batches(self) -> Any:
+        """Yield it at once."""
+        yield self.source
+
+
+def open_source(path: Path, *, encoding: str = "auto", layer: str | None = None) -> Opened:
+    """Open a file."""
+    made = read(path, encoding=encoding, layer=layer)
+    return Opened(made, list(made.columns), made.notes, made.rows)

@@ -15,7 +15,7 @@ _TRUE = frozenset(("1", "true", "t", "yes", "y", "是", "有", "√"))
 _FALSE = frozenset(("0", "false", "f", "no", "n", "否", "无", "none", "×"))
 _DATE = re.compile(r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 _LIST = re.compile(r"[、,，;；|]")
-_SAFE_INT = 2**53
+SAFE_INT = 2**53
 NOTHING = frozenset(("", "null", "none", "nan", "n/a", "na", "-", "无数据"))
 
 
@@ -35,7 +35,7 @@ def _number(cell: Any) -> float:
 
 def _integer(cell: Any) -> int:
     value = _number(cell)
-    if value != int(value) or abs(value) > _SAFE_INT:
+    if value != int(value) or abs(value) > SAFE_INT:
         raise Unfit(f"{cell!r} is no whole number")
     return int(value)
 

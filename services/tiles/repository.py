@@ -43,7 +43,8 @@ def tile(
     kind: Kind, actor: Actor, z: int, x: int, y: int, moment: datetime | None
 ) -> sa.Select[Any]:
     """Return the statement for the MVT bytes of one layer of a tile."""
-    source = as_of(kind, moment)
+    more = ("class",) if kind.kind == "road" else ()
+    source = as_of(kind, moment, (*_wanted(kind, actor), *more))
     f = sa.func.public
     mercator = f.ST_TileEnvelope(z, x, y)
     # A little margin, so that symbols and lines are not cut at the edge of the tile.

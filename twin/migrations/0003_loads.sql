@@ -18,6 +18,8 @@ create index load_kind on twin.load (kind, at);
 create index load_nums on twin.load using gist (nums);
 grant select on twin.load to twin_app, twin_tiles, twin_audit, twin_ingest;
 grant insert, update on twin.load to twin_app;
+-- What a load changed in things that stood before.
+create index journal_load on twin.journal (((note->>'load')::bigint)) where class = 'thing' and note is not null;
 -- Reserving numbers of many things at once.
 grant usage, select on sequence twin.thing_num_seq to twin_app;
 
