@@ -23,7 +23,6 @@ MAX_NODES = 2000
 # A text of 8 brackets may still chain hundreds of signs: `1+1+1+…` nests to the left.
 MAX_CHAIN = 100
 Lang = Literal["cql2-text", "cql2-json"]
-LANGS = ("cql2-text", "cql2-json")
 _HEADER = {
     "id": "id", "num": "number", "code": "text", "name": "text", "district": "text",
     "street": "text", "state": "text", "source": "text", "source_key": "text",
@@ -228,5 +227,5 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "list": {"type": "array", "items": {"type": "string"}},
     "json": {"type": "object"},
 }
-__all__ = ["FilterError", "Property", "TooComplex", "compile_filter", "compile_over", "names_in",
+__all__ = ["FilterError", "Lang", "Property", "TooComplex", "compile_filter", "compile_over", "names_in",
            "parse", "properties", "queryables"]  # fmt: skip

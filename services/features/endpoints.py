@@ -1,4 +1,4 @@
-"""OGC API Features 1.0 core over every kind: /ogc."""
+"""OGC API Features over every kind: core, and filters in CQL2: /ogc."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from datetime import datetime as moment_type
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlalchemy.exc import DataError
 
 from services.features import pages, repository
+from services.features.crs import CRS84, named
 from services.web.auth import Caller
 from services.web.params import Moment, box, moment
-from twin import catalogue, db
-from twin.errors import BadRequest, NotFound
+from twin import catalogue, db, filters
+from twin.errors import BadRequest, FilterError, NotFound
 from twin.kinds import Kind
 from twin.scope import Actor
 from twin.settings import settings
@@ -23,10 +25,23 @@ router = APIRouter(prefix="/ogc", tags=["OGC API Features"])
 CONFORMS = [
     f"http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/{c}"
     for c in ("core", "geojson", "html", "oas30")
-]
-CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+] + [
+    f"http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/{c}"
+    for c in ("queryables", "filter", "features-filter")
+] + [
+    f"http://www.opengis.net/spec/cql2/1.0/conf/{c}"
+    for c in (
+        "cql2-text", "cql2-json", "basic-cql2", "advanced-comparison-operators",
+        "case-insensitive-comparison", "accent-insensitive-comparison", "basic-spatial-functions",
+        "basic-spatial-functions-plus", "spatial-functions", "temporal-functions",
+        "array-functions", "property-property", "arithmetic",
+    )
+]  # fmt: skip
 GEOJSON = "application/geo+json"
-KNOWN = frozenset({"bbox", "datetime", "limit", "after", "f"})
+SCHEMA = "application/schema+json"
+QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
+FILTER = ("filter", "filter-lang", "filter-crs")
+KNOWN = frozenset({"bbox", "datetime", "limit", "after", "f", *FILTER})
 MAX_LIMIT = 10000
 
 
@@ -90,6 +105,7 @@ async def _collection(conn: Any, kind: Kind, actor: Actor) -> dict[str, Any]:
         "links": [
             _link(f"/collections/{kind.kind}", "self"),
             _link(f"/collections/{kind.kind}/items", "items", GEOJSON),
+            _link(f"/collections/{kind.kind}/queryables", QUERYABLES, SCHEMA),
         ],
     }
     if kind.geometry != "none":
@@ -123,6 +139,58 @@ async def collection(
     return _answer(request, f, said, name)
 
 
+@router.get("/collections/{name}/queryables", response_model=None)
+async def queryables(
+    name: str, request: Request, actor: Caller, f: str | None = None
+) -> Response | dict[str, Any]:
+    """Say what a filter over this collection may name, as JSON Schema."""
+    async with db.async_engine("app").connect() as conn:
+        kind = await conn.run_sync(catalogue.one, actor, name)
+    said = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": _url(f"/collections/{name}/queryables"),
+        "type": "object",
+        "title": f"{kind.title['zh']} {kind.title['en']}",
+        "properties": filters.queryables(kind, catalogue.fields(kind, actor)),
+        "additionalProperties": False,
+    }
+    if isinstance(found := _answer(request, f, said, name), Response):
+        return found
+    return Response(json.dumps(said, ensure_ascii=False), media_type=SCHEMA)
+
+
+class Filter:
+    """The filter of a request: what it says, in which language and CRS."""
+
+    def __init__(
+        self,
+        said: Annotated[str | None, Query(alias="filter")] = None,
+        lang: Annotated[filters.Lang, Query(alias="filter-lang")] = "cql2-text",
+        crs: Annotated[str | None, Query(alias="filter-crs", max_length=120)] = None,
+    ) -> None:
+        """Take the three parameters of Part 3."""
+        self.said, self.lang = said, lang
+        self.crs, self.swap = named(crs)
+
+    def over(self, kind: Kind, actor: Actor) -> repository.Filter | None:
+        """Return the filter over the rows of a kind, with the fields that the actor may see."""
+        said = self.said
+        if said is None:
+            return None
+        names = catalogue.fields(kind, actor)
+        return lambda source: filters.compile_filter(
+            said, source, kind, lang=self.lang, crs=self.crs, swap=self.swap, names=names
+        )
+
+
+async def _rows(conn: Any, statement: Any) -> Any:
+    """Run a statement; what the arithmetic of a filter cannot hold is the asker's to mend."""
+    try:
+        return await conn.execute(statement)
+    except DataError as why:
+        raise FilterError("The arithmetic of the filter goes beyond what numbers hold.") from why
+
+
 def _equals(kind: Kind, actor: Actor, request: Request) -> dict[str, str]:
     """Return the filters of the query; an unknown parameter is refused, as the standard asks."""
     allowed = {*repository.HEADER, *catalogue.fields(kind, actor)} - {"updated_at"}
@@ -147,6 +215,7 @@ async def items(
     name: str,
     request: Request,
     actor: Caller,
+    filtered: Annotated[Filter, Depends()],
     bbox: Annotated[str | None, Query(max_length=160)] = None,
     datetime: Moment = None,
     limit: Annotated[int, Query(ge=1)] = 100,
@@ -159,10 +228,11 @@ async def items(
         kind = await conn.run_sync(catalogue.one, actor, name)
         page, count = repository.items(
             kind, actor, bbox=box(bbox), moment=_one_moment(datetime),
-            equals=_equals(kind, actor, request), after=after, limit=limit + 1,
+            equals=_equals(kind, actor, request), filtered=filtered.over(kind, actor),
+            after=after, limit=limit + 1,
         )  # fmt: skip
-        rows = (await conn.execute(page)).all()
-        total = (await conn.execute(count)).scalar_one()
+        rows = (await _rows(conn, page)).all()
+        total = (await _rows(conn, count)).scalar_one()
     shown = rows[:limit]
     following = shown[-1][0] if len(rows) > limit else None
     return _page(request, name, [row[1] for row in shown], total, following)

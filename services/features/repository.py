@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from twin.history import as_of
 from twin.kinds import Kind
 from twin.scope import Actor, visible
 
+Filter = Callable[[Any], sa.ColumnElement[bool]]
 HEADER = ("num", "code", "name", "district", "street", "state", "source", "version", "updated_at")
 
 
@@ -43,6 +45,7 @@ def _where(
     source: Any,
     bbox: tuple[float, float, float, float] | None,
     equals: dict[str, str],
+    filtered: Filter | None,
 ) -> list[Any]:
     where = [visible(actor, source, kind)]
     if bbox and kind.geometry != "none":
@@ -50,6 +53,8 @@ def _where(
         where += [source.c.geom.op("&&")(box), sa.func.public.ST_Intersects(source.c.geom, box)]
     for name, value in equals.items():
         where.append(sa.cast(source.c[name], sa.Text) == value)
+    if filtered is not None:
+        where.append(filtered(source))
     return where
 
 
@@ -60,12 +65,13 @@ def items(
     bbox: tuple[float, float, float, float] | None,
     moment: datetime | None,
     equals: dict[str, str],
+    filtered: Filter | None,
     after: int,
     limit: int,
 ) -> tuple[sa.Select[Any], sa.Select[Any]]:
     """Return the statement of a page (num, feature text) and of the count of all that match."""
     source = as_of(kind, moment)
-    where = _where(kind, actor, source, bbox, equals)
+    where = _where(kind, actor, source, bbox, equals, filtered)
     feature = sa.cast(_feature(kind, actor, source), sa.Text)
     page = (
         sa.select(source.c.num, feature)
