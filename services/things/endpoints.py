@@ -38,8 +38,9 @@ def records_of(
     person.need("map.read")
     with db.engine("app").connect() as conn:
         shown = service.card(conn, person, key, None)
-        found = records.of_thing(conn, person, shown["kind"], shown["code"], limit)
-    return {"code": shown["code"], "records": found}
+        asked = (conn, person, shown["kind"], shown["code"], limit)
+        found, links = records.of_thing(*asked), records.linked(*asked)
+    return {"code": shown["code"], "records": found, "linked": links}
 
 
 @router.get("/search")

@@ -26,6 +26,34 @@ def of_thing(
     return found
 
 
+def linked(
+    conn: Connection, actor: Actor, kind: str, code: str, limit: int
+) -> list[dict[str, Any]]:
+    """Return the things whose relations lead here: what lies in a park, what a contractor keeps."""
+    found = []
+    for one in catalogue.readable(conn, actor).values():
+        if one.is_record:
+            continue
+        for name, targets in one.relations.items():
+            if kind not in targets or name not in catalogue.fields(one, actor):
+                continue
+            made = table(one)
+            where = [made.c[name] == code, visible(actor, made, one)]
+            count = sa.select(sa.func.count()).select_from(made).where(*where)
+            total = conn.execute(count).scalar_one()
+            if total:
+                rows = conn.execute(
+                    sa.select(made.c.num, made.c.code, made.c.name)
+                    .where(*where).order_by(made.c.num).limit(limit)
+                ).mappings()  # fmt: skip
+                found.append(
+                    {"kind": one.kind, "title": one.title, "relation": name,
+                     "relation_title": one.fields[name].title, "total": total,
+                     "things": [dict(row) for row in rows]}
+                )  # fmt: skip
+    return found
+
+
 def _of_kind(conn: Connection, actor: Actor, kind: Kind, code: str, limit: int) -> dict[str, Any]:
     made = table(kind)
     allowed = catalogue.fields(kind, actor)
