@@ -40,4 +40,6 @@ export interface Card { key: string; title: Titled; value: number | null; unit: 
 export interface Bin { from: string; to: string; opened: number; closed: number; late: number }
 export interface Legend { label: Titled; color: string; token?: string; shape: string }
 export interface LayerNode { id: string; title: Titled; kind: string; type: string; visible: boolean; min_zoom: number; legend: Legend[]; style_layers: string[] }
-export interface LayerTree { groups: { id: string; title: Titled; layers: LayerNode[] }[] }
+export interface LayerBranch { id: string; title: Titled; layers: string[] }
+export interface LayerGroup { id: string; title: Titled; layers: LayerNode[]; databases: LayerBranch[] }
+export interface LayerTree { groups: LayerGroup[] }
