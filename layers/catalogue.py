@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from layers import style, things
+from layers.databases import databases
+from layers.databases import members as grouped
 from layers.ground import BASE_KINDS, ROADS
 from layers.tokens import Palette, tokens
 from twin.kinds import Kind
@@ -19,6 +21,9 @@ GROUPS = (
     ("landscape", {"zh": "景观", "en": "Landscape"}),
     ("base", {"zh": "底图", "en": "Base map"}),
 )
+_YES_NO = {"true": {"zh": "是", "en": "Yes"}, "false": {"zh": "否", "en": "No"}}
+# What moves is one live layer, whatever kind it is of.
+_LIVE = {"vehicle": "movers", "crew": "movers"}
 _BASE_MARKS = {
     "district": ("dash", "boundary"), "street": ("dash", "boundary_minor"), "water_body": ("fill", "water"),
     "green_space": ("fill", "green"), "park": ("fill", "green"), "building": ("fill", "building"),
@@ -26,7 +31,7 @@ _BASE_MARKS = {
 
 
 def tree(kinds: dict[str, Kind], theme: str = "night") -> dict[str, Any]:
-    """Return `{groups: [{id, title, layers: [...]}]}` of what the style draws and what lives."""
+    """Return `{groups: [{id, title, layers, databases}]}` of what the style draws and what lives."""
     p = Palette(theme)
     drawn = style.build(theme, kinds)["layers"]
     found: dict[str, list[dict[str, Any]]] = {key: [] for key, _ in GROUPS}
@@ -38,18 +43,34 @@ def tree(kinds: dict[str, Kind], theme: str = "night") -> dict[str, Any]:
         ids = [i for i in ids if i != "district-land"]
         group = kind.topic if kind.topic in found else "base"
         found[group].append(_node(kind, _legend(kind, p), ids))
+    branches = _branches(kinds, {node["id"] for nodes in found.values() for node in nodes})
     return {
         "groups": [
-            {"id": key, "title": title, "layers": found[key]} for key, title in GROUPS if found[key]
+            {"id": key, "title": title, "layers": found[key], "databases": branches.get(key, [])}
+            for key, title in GROUPS
+            if found[key] or branches.get(key)
         ]
     }
+
+
+def _branches(kinds: dict[str, Kind], drawn: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the topic databases of each group with the layers in them; records are no layers."""
+    known, members = databases(), grouped(kinds.values())
+    made: dict[str, list[dict[str, Any]]] = {}
+    for key, database in known.items():
+        ids = [_LIVE.get(k.kind, k.kind) for k in members[key]]
+        ids = [i for i in dict.fromkeys(ids) if i in drawn]
+        if ids:
+            branch = {"id": key, "title": dict(database.title), "layers": ids}
+            made.setdefault(database.topic, []).append(branch)
+    return made
 
 
 def _node(kind: Kind, legend: list[dict[str, Any]], ids: list[str]) -> dict[str, Any]:
     zoom = 8 if kind.kind in BASE_KINDS else things.first_zoom(kind)
     return {
-        "id": kind.kind, "title": dict(kind.title), "kind": kind.kind, "type": "tiles", "visible": True,
-        "min_zoom": zoom, "legend": legend, "style_layers": ids,
+        "id": kind.kind, "title": dict(kind.title), "kind": kind.kind, "type": "tiles",
+        "visible": things.shown(kind), "min_zoom": zoom, "legend": legend, "style_layers": ids,
     }  # fmt: skip
 
 
@@ -77,12 +98,33 @@ def _legend(kind: Kind, p: Palette) -> list[dict[str, Any]]:
     if kind.kind in _BASE_MARKS:
         shape, token = _BASE_MARKS[kind.kind]
         return [_mark(p, kind.title, token, shape)]
+    if kind.symbol.get("colors"):
+        return _coloured(kind, p)
     if kind.geometry == "point":
         return [
             _mark(p, kind.title, things.domain(kind), f"icon:{kind.symbol.get('icon', 'map-pin')}")
         ]
-    token = "forest" if kind.topic == "forestry" else things.domain(kind)
+    token = "forest" if kind.kind in things.GROUND else things.domain(kind)
     return [_mark(p, kind.title, token, "fill" if kind.geometry == "polygon" else "line")]
+
+
+def _coloured(kind: Kind, p: Palette) -> list[dict[str, Any]]:
+    """Return one mark for each colour that a kind says; codes that share a colour share the mark."""
+    field = kind.fields[str(kind.symbol["color_by"])]
+    codes = {str(k): v for k, v in (field.codes or _YES_NO).items()}
+    shape = {"polygon": "fill", "line": "line"}.get(kind.geometry, f"icon:{kind.symbol['icon']}")
+    marks: dict[str, dict[str, Any]] = {}
+    for code, token in kind.symbol["colors"].items():
+        label = _said(codes.get(str(code), str(code)))
+        if token in marks:
+            both = marks[token]["label"]
+            marks[token]["label"] = {
+                "zh": f"{both['zh']}、{label['zh']}",
+                "en": f"{both['en']}, {label['en']}",
+            }
+        else:
+            marks[token] = _mark(p, label, token, shape)
+    return list(marks.values())
 
 
 def _said(title: Any) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from layers.ground import BASE_KINDS
@@ -12,6 +13,9 @@ Layer = dict[str, Any]
 # What moves is drawn live from its positions, never from tiles.
 MOVERS = ("vehicle", "crew")
 HEALTH = {"poor": "minor", "dead": "major"}
+# Drawn as a colour of the ground, like green; every other area is a thin wash.
+GROUND = ("sub_compartment",)
+WIDEST = 10.0
 
 
 def drawn(kinds: dict[str, Kind]) -> list[Kind]:
@@ -38,10 +42,29 @@ def _source(kind: Kind, suffix: str = "", pick: bool = True, **more: Any) -> Lay
 
 
 def layers(kind: Kind, p: Palette) -> list[Layer]:
-    """Return the style layers of a kind."""
-    if kind.kind == "street_tree":
-        return _trees(kind, p)
-    return {"point": _points, "line": _lines, "polygon": _polygons}[kind.geometry](kind, p)
+    """Return the style layers of a kind; those of a kind that is not shown cost no tile."""
+    draw = {"point": _points, "line": _lines, "polygon": _polygons}[kind.geometry]
+    made = _trees(kind, p) if kind.kind == "street_tree" else draw(kind, p)
+    if not shown(kind):
+        for one in made:
+            one["layout"] = one.get("layout", {}) | {"visibility": "none"}
+    return made
+
+
+def shown(kind: Kind) -> bool:
+    """True for a kind that is on the map before anybody has chosen."""
+    return bool(kind.symbol.get("shown", False))
+
+
+def painted(kind: Kind, plain: str, paint: Callable[[str], str]) -> Any:
+    """Return the colour by the values of `color_by`, from tokens; `plain` is the token otherwise."""
+    by, colors = kind.symbol.get("color_by"), kind.symbol.get("colors")
+    if not by or not colors:
+        return paint(plain)
+    cases: list[Any] = []
+    for code, token in colors.items():
+        cases += [str(code), paint(token)]
+    return ["match", ["to-string", ["get", by]], *cases, paint(plain)]
 
 
 def _trees(kind: Kind, p: Palette) -> list[Layer]:
@@ -57,7 +80,7 @@ def _trees(kind: Kind, p: Palette) -> list[Layer]:
 
 
 def _points(kind: Kind, p: Palette) -> list[Layer]:
-    zoom, ink = first_zoom(kind), p.get(domain(kind))
+    zoom, ink = first_zoom(kind), painted(kind, domain(kind), p.get)
     broken = [
         "!",
         ["in", ["coalesce", ["get", "state"], "active"], ["literal", ["active", "open", "normal"]]],
@@ -76,8 +99,9 @@ def _points(kind: Kind, p: Palette) -> list[Layer]:
 
 def _icon(kind: Kind, zoom: float) -> dict[str, Any]:
     """Few and small at first: the room that a symbol claims shrinks as one comes nearer."""
+    icon = kind.symbol.get("icon", "map-pin")
     return {
-        "icon-image": f"kind:{kind.symbol.get('icon', 'map-pin')}:{domain(kind)}",
+        "icon-image": painted(kind, domain(kind), lambda token: f"kind:{icon}:{token}"),
         "icon-size": ["interpolate", ["linear"], ["zoom"], zoom, 0.62, zoom + 3, 1.0],
         "icon-padding": ["interpolate", ["linear"], ["zoom"], zoom, 10, zoom + 2.5, 1],
     }
@@ -96,18 +120,41 @@ def _name(kind: Kind, zoom: float) -> dict[str, Any]:
 
 
 def _lines(kind: Kind, p: Palette) -> list[Layer]:
-    return [_source(kind, type="line", minzoom=first_zoom(kind),
-                    paint={"line-color": p.get(domain(kind)), "line-width": 2, "line-opacity": 0.8})]  # fmt: skip
+    """Lines, wider where more flows; a flow shows its direction."""
+    zoom, plain = first_zoom(kind), domain(kind)
+    made = [_source(kind, type="line", minzoom=zoom, layout={"line-cap": "round", "line-join": "round"},
+                    paint={"line-color": painted(kind, plain, p.get), "line-width": _width(kind),
+                           "line-opacity": 0.8})]  # fmt: skip
+    if kind.flow:
+        arrow = {"icon-image": painted(kind, plain, lambda token: f"arrow:{token}"),
+                 "symbol-placement": "line", "symbol-spacing": 120, "icon-padding": 0}  # fmt: skip
+        made.append(_source(kind, "-arrow", pick=False, type="symbol", minzoom=zoom, layout=arrow))
+    return made
+
+
+def _width(kind: Kind) -> Any:
+    """A logarithm: a flow of a thousand tonnes must not hide one of ten."""
+    by = kind.symbol.get("width_by")
+    if not by:
+        return 2
+    amount = ["max", 0, ["to-number", ["get", by], 0]]
+    return ["min", WIDEST, ["+", 1, ["*", 1.8, ["log10", ["+", 1, amount]]]]]
 
 
 def _polygons(kind: Kind, p: Palette) -> list[Layer]:
-    """Forest is a ground colour like green; any other area a thin wash with an edge of its domain."""
-    zoom = first_zoom(kind)
-    forest = kind.topic == "forestry"
-    fill = p.forest if forest else p.get(domain(kind))
-    return [
+    """Forest is a ground colour like green; any other area a thin wash with an edge of its colour."""
+    zoom, ground = first_zoom(kind), kind.kind in GROUND
+    fill = p.forest if ground else painted(kind, domain(kind), p.get)
+    made = [
         _source(kind, type="fill", minzoom=max(0, zoom - 1),
-                paint={"fill-color": fill, "fill-opacity": 0.9 if forest else 0.12, "fill-antialias": False}),
+                paint={"fill-color": fill, "fill-opacity": 0.9 if ground else 0.14, "fill-antialias": False}),
         _source(kind, "-edge", pick=False, type="line", minzoom=zoom,
-                paint={"line-color": p.green_line if forest else fill, "line-width": 1, "line-opacity": 0.8}),
+                paint={"line-color": p.green_line if ground else fill, "line-width": 1, "line-opacity": 0.8}),
     ]  # fmt: skip
+    if not ground and kind.symbol.get("label"):
+        made.append(
+            _source(kind, "-name", pick=False, type="symbol", minzoom=zoom + 2,
+                    layout=_name(kind, zoom) | {"text-anchor": "center", "text-offset": [0, 0]},
+                    paint={"text-color": p.muted, "text-halo-color": p.halo, "text-halo-width": 1.3})
+        )  # fmt: skip
+    return made

@@ -115,7 +115,7 @@ class Load:
         if rows == 0:
             return
         known = self._known(columns["source_key"])
-        if rows <= SMALL and not self._nums and not self.dry:
+        if self.counts.inserted + rows <= SMALL and not self._nums and not self.dry:
             known[:] = True
         if known.any():
             self._write(_only(columns, known))

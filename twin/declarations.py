@@ -14,8 +14,7 @@ from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
-from sqlalchemy import Connection, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import JSON, Connection, bindparam, text
 
 from twin import journal
 from twin.errors import DeclarationError, NotFound
@@ -153,14 +152,14 @@ def publish(
         ),
         {"k": kind_of, "key": key},
     ).first()
-    if found and (found.doc == doc or (origin == "shipped" and found.origin == "local")):
+    if found and (_same(found.doc, doc) or (origin == "shipped" and found.origin == "local")):
         return None
     number = (found.version if found else 0) + 1
     conn.execute(
         text(
             "insert into twin.declaration (kind_of, key, version, doc, origin, published_by) "
             "values (:k, :key, :v, :doc, :o, :by)"
-        ).bindparams(_json("doc")),
+        ).bindparams(bindparam("doc", type_=JSON)),
         {"k": kind_of, "key": key, "v": number, "doc": doc, "o": origin, "by": actor},
     )
     journal.append(
@@ -176,7 +175,6 @@ def publish(
     return number
 
 
-def _json(name: str) -> Any:
-    from sqlalchemy import bindparam
-
-    return bindparam(name, type_=JSONB)
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two documents say the same in the same order: fields are shown as declared."""
+    return json.dumps(one, sort_keys=False) == json.dumps(other, sort_keys=False)

@@ -49,10 +49,10 @@ _SPATIAL = {
     "s_overlaps": "ST_Overlaps", "s_equals": "ST_Equals",
 }  # fmt: skip
 _ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
-    "a_contains": lambda a, b: a.op("@>")(b),
-    "a_containedby": lambda a, b: a.op("<@")(b),
-    "a_overlaps": lambda a, b: a.op("&&")(b),
-    "a_equals": lambda a, b: sa.and_(a.op("@>")(b), a.op("<@")(b)),
+    "a_contains": lambda a, b: a.bool_op("@>")(b),
+    "a_containedby": lambda a, b: a.bool_op("<@")(b),
+    "a_overlaps": lambda a, b: a.bool_op("&&")(b),
+    "a_equals": lambda a, b: sa.and_(a.bool_op("@>")(b), a.bool_op("<@")(b)),
 }
 FUNCTIONS = ("casei", "accenti")
 _SAID = {
@@ -228,7 +228,7 @@ class Compiler:
         if name == "s_disjoint":
             return Term(test, "boolean")
         # The box says most of it and uses the index; the function says the rest.
-        return Term(sa.and_(a.sql.op("&&", is_comparison=True)(b.sql), test), "boolean")
+        return Term(sa.and_(a.sql.bool_op("&&")(b.sql), test), "boolean")
 
     def _temporal(self, name: str, args: list[Tree]) -> Term:
         a, b = (_temporal(self.term(x), name) for x in _arguments(args, name, 2))

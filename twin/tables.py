@@ -66,7 +66,8 @@ def _build(kind: Kind) -> sa.Table:
             sa.Column("geom", Geometry(GEOMETRY[kind.geometry], srid=4326, spatial_index=False))
         )
     for field in kind.fields.values():
-        columns.append(sa.Column(field.name, column_type(field)))
+        # The other way round is asked as often: what hangs on this thing, what lies in this park.
+        columns.append(sa.Column(field.name, column_type(field), index=field.is_ref))
     made = sa.Table(kind.kind, sa.MetaData(schema=kind.topic), *columns)
     made.append_constraint(sa.UniqueConstraint("source", "source_key"))
     if kind.geometry != "none":

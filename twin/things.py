@@ -126,7 +126,7 @@ def _find_place(conn: Connection, kind: Kind) -> None:
     """Find district and street of each staged row by a point on it, or of what it hangs on."""
     if kind.geometry == "none":
         _place_of_host(conn, kind)
-    if kind.geometry == "none" or kind.kind == "district":
+    if kind.geometry == "none" or kind.kind == "district" or not _has_column(conn, "geom"):
         return
     # A scalar subquery, not a join: the planner expects one match in all and would loop over pairs.
     point = "geom" if kind.geometry == "point" else "st_pointonsurface(geom)"

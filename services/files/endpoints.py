@@ -16,18 +16,13 @@ from sqlalchemy import text
 from services.web.auth import Person
 from twin import db, journal
 from twin.errors import BadRequest, NotFound, TooMany, Unavailable
+from twin.files import path_of
 from twin.scope import Actor
-from twin.settings import settings
 
 router = APIRouter(prefix="/api/v1/files", tags=["files"])
 MAX_BYTES = 12 * 1024 * 1024
 MAX_PIXELS = 60_000_000
 TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-
-
-def path_of(digest: str) -> Path:
-    """Return where the bytes of a hash lie."""
-    return settings().home / "files" / digest[:2] / digest
 
 
 def type_of(raw: bytes) -> str:

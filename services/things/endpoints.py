@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from services.things import service
+from services.things import records, service
 from services.web.auth import Person
 from services.web.params import Moment, moment
 from twin import db
@@ -28,6 +28,19 @@ def history(key: str, person: Person) -> dict[str, Any]:
     person.need("map.read")
     with db.engine("app").connect() as conn:
         return {"versions": service.versions(conn, person, key)}
+
+
+@router.get("/things/{key}/records")
+def records_of(
+    key: str, person: Person, limit: Annotated[int, Query(ge=1, le=500)] = 20
+) -> dict[str, Any]:
+    """Return the records that hang on a thing, by kind, the newest first."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        shown = service.card(conn, person, key, None)
+        asked = (conn, person, shown["kind"], shown["code"], limit)
+        found, links = records.of_thing(*asked), records.linked(*asked)
+    return {"code": shown["code"], "records": found, "linked": links}
 
 
 @router.get("/search")

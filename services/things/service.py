@@ -16,7 +16,7 @@ from twin import cases, catalogue, history, names
 from twin.errors import NotFound
 from twin.eventview import View
 from twin.kinds import Field, Kind
-from twin.scope import Actor, scope_sql, visible
+from twin.scope import Actor, scope_sql, visible, visible_district
 
 _COORDINATES = re.compile(r"^\s*(-?\d+(?:\.\d+)?)[,，\s]+(-?\d+(?:\.\d+)?)\s*$")
 
@@ -94,13 +94,39 @@ def _shown(
         "street_name": known.get(row["street"] or ""),
         "point": point,
         "geometry": shape,
-        "fields": [f for f in fields if f["value"] is not None],
+        "fields": _linked(conn, actor, kind, [f for f in fields if f["value"] is not None]),
         "card": list(kind.card),
         "events": _events_near(conn, actor, point) if moment is None else [],
         "updated_at": row["updated_at"],
         "valid_from": row["valid_from"],
         "generated": row["source"] == "demo",
+        "public": kind.public and kind.level == 1,
     }
+
+
+def _linked(
+    conn: Connection, actor: Actor, kind: Kind, fields: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Give each reference the name of the thing it leads to, where the actor may see that."""
+    codes = [f["value"] for f in fields if kind.fields[f["key"]].is_ref]
+    if not codes:
+        return fields
+    readable = catalogue.readable(conn, actor)
+    rows = conn.execute(
+        text(
+            "select code, name, kind, district, open from twin.thing "
+            "where code = any(:c) and gone_at is null"
+        ),
+        {"c": codes},
+    )
+    found = {
+        r.code: {"code": r.code, "name": r.name, "kind": r.kind}
+        for r in rows
+        if r.kind in readable and (r.open or visible_district(actor, r.district))
+    }
+    return [
+        f | {"ref": found.get(f["value"])} if kind.fields[f["key"]].is_ref else f for f in fields
+    ]
 
 
 def _field(field: Field, value: Any) -> dict[str, Any]:

@@ -69,10 +69,24 @@ def test_report_here_by_right_click(screen: Any) -> None:
 def test_a_layer_switched_off_is_not_drawn(screen: Any) -> None:
     with wall(screen) as desk:
         desk.page.click(".fold")
-        desk.page.click(
-            ".layers .layer:has-text('河') input, .layers .layer:has-text('水') input >> nth=0"
-        )
+        desk.page.click("[data-group=base] [data-layer=water_body] input")
         desk.until("twin.map.queryRenderedFeatures({layers: ['water_body']}).length === 0")
+
+
+def test_a_layer_not_shown_costs_no_tile_until_it_is_found_and_switched_on(screen: Any) -> None:
+    with wall(screen) as desk:
+        asked: list[str] = []
+        desk.page.on("request", lambda r: asked.append(r.url) if "/tiles/" in r.url else None)
+        desk.page.click(".fold")
+        desk.page.evaluate("twin.map.jumpTo({zoom: 14.2})")
+        desk.until("twin.map.areTilesLoaded()")
+        assert asked and not [url for url in asked if "/tiles/shop/" in url]
+        desk.page.click("[data-database=responsibility_zones] .branch")
+        desk.page.fill(".seek input", "沿街商户")
+        desk.page.click("[data-layer=shop] input")
+        desk.page.wait_for_request(lambda r: "/tiles/shop/" in r.url)
+        desk.page.fill(".seek input", "zoo")
+        desk.page.wait_for_selector("[data-layer=enclosure]")
 
 
 def test_the_theme_changes_the_ground(screen: Any) -> None:

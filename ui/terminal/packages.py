@@ -23,6 +23,7 @@ RUN_PACKAGES = {
     "postgresql-15-postgis-3": "/usr/lib/postgresql/15/lib/postgis-3.so",
     "postgresql-15-postgis-3-scripts": "/usr/share/postgresql/15/extension/postgis.control",
     "mosquitto": "/usr/sbin/mosquitto",
+    "fonts-wqy-microhei": "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
 }
 TEST_PACKAGES = {
     "chromium": "/usr/bin/chromium",

@@ -26,12 +26,12 @@ export interface Crew {
   load: number; skills: string[]; status: string | number; reasons: Titled[]; route: LonLat[] | null;
 }
 export interface Proposals { crews: Crew[]; shortfall: { code: string; title: Titled; count: number }[]; computed_ms: number }
-export interface Field { key: string; title: Titled; value: unknown; text: Titled | null; unit: string | null }
+export interface Field { key: string; title: Titled; value: unknown; text: Titled | null; unit: string | null; ref?: { code: string; name: string; kind: string } | null }
 export interface Thing {
   id: string; num: number; kind: string; kind_title: Titled; code: string; name: string; district: string | null; district_name: string | null;
   street: string | null; street_name: string | null; state: string; point: LonLat | null; bbox: [number, number, number, number] | null;
   geometry: GeoJSON.Geometry | null; fields: Field[]; events: Event[]; position: { at: string; speed_kmh: number | null; heading_deg: number | null } | null;
-  source: string; version: number; updated_at: string; generated: boolean;
+  source: string; version: number; updated_at: string; generated: boolean; public: boolean;
 }
 export interface Version { version: number; at: string; actor: string | null; actor_name: Titled | string | null; moved: boolean; action: string; changes: { key: string; title: Titled; before: unknown; after: unknown }[] }
 export interface Found { num: number | null; kind: string; kind_title: Titled; code: string; name: string; district_name: string | null; point: LonLat | null }
@@ -40,4 +40,6 @@ export interface Card { key: string; title: Titled; value: number | null; unit: 
 export interface Bin { from: string; to: string; opened: number; closed: number; late: number }
 export interface Legend { label: Titled; color: string; token?: string; shape: string }
 export interface LayerNode { id: string; title: Titled; kind: string; type: string; visible: boolean; min_zoom: number; legend: Legend[]; style_layers: string[] }
-export interface LayerTree { groups: { id: string; title: Titled; layers: LayerNode[] }[] }
+export interface LayerBranch { id: string; title: Titled; layers: string[] }
+export interface LayerGroup { id: string; title: Titled; layers: LayerNode[]; databases: LayerBranch[] }
+export interface LayerTree { groups: LayerGroup[] }

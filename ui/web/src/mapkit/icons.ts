@@ -40,9 +40,27 @@ export function outline(ctx: CanvasRenderingContext2D, shape: string, x: number,
   } else ctx.arc(x, y, r, 0, Math.PI * 2);
 }
 
-/** A symbol of a kind for MapLibre: `kind:{icon}:{domain}`, or `dot:{domain}`; null when the id is not ours. */
+/** The direction of a flow: a chevron in the line's own colour, with a halo so that it reads on it. */
+function chevron(token: string, theme: Theme, ratio: number): ImageData {
+  const s = 14 * ratio;
+  const ctx = canvas(s);
+  ctx.lineCap = ctx.lineJoin = "round";
+  for (const [ink, width] of [[colour(theme, "halo"), 4.5], [colour(theme, token), 2]] as const) {
+    ctx.beginPath();
+    ctx.moveTo(s * 0.36, s * 0.22);
+    ctx.lineTo(s * 0.68, s * 0.5);
+    ctx.lineTo(s * 0.36, s * 0.78);
+    ctx.strokeStyle = ink;
+    ctx.lineWidth = width * ratio;
+    ctx.stroke();
+  }
+  return ctx.getImageData(0, 0, s, s);
+}
+
+/** A symbol for MapLibre: `kind:{icon}:{token}` or `arrow:{token}`; null when the id is not ours. */
 export function symbol(id: string, theme: Theme, ratio: number): ImageData | null {
   const [what, icon, domain] = id.split(":");
+  if (what === "arrow" && icon) return chevron(icon, theme, ratio);
   if (what !== "kind" || !icon || !domain) return null;
   const s = 22 * ratio;
   const ctx = canvas(s);

@@ -8,12 +8,14 @@ import { t, tt, type Key } from "../common/i18n";
 import type { Event, Field, Thing, Version } from "../common/types";
 import { flyTo } from "./mapview";
 import { Due } from "./events";
+import { Code, Records } from "./records";
 import * as s from "./store";
 
 const UNITS: Record<string, string> = { m2: "m²", m3: "m³", "m3/h": "m³/h", km2: "km²", degC: "°C", Cel: "°C", deg: "°" };
 
 function Value({ field }: { field: Field }) {
   const text = tt(field.text);
+  if (field.ref) return <button class="link" onClick={() => s.openThing(field.ref!.code)}>{field.ref.name || field.ref.code}</button>;
   if (field.value === null || field.value === "") return <span class="muted">—</span>;
   if (typeof field.value === "boolean") return <>{t(field.value ? "value.yes" : "value.no")}</>;
   if (typeof field.value === "number") return <>{num(field.value)}{field.unit && <span class="unit">{UNITS[field.unit] ?? field.unit}</span>}</>;
@@ -51,6 +53,7 @@ export function ThingCard() {
       <header>
         <div class="grow"><h2 class="cut2">{th.name || tt(th.kind_title)}</h2><p class="muted small">{tt(th.kind_title)} · {th.code}{th.generated && ` · ${t("thing.generated")}`}</p></div>
         {th.point && <button class="plain" aria-label={t("event.fly")} title={t("event.fly")} onClick={() => flyTo(s.movers.where(th.num) ?? th.point!, 16)}><Icon name="locate-fixed" size={18} /></button>}
+        <Code th={th} key={th.code} />
         <button class="plain" aria-label={t("event.close.card")} title="Esc" onClick={s.closeCard}><Icon name="x" size={18} /></button>
       </header>
       <div class="scroll">
@@ -65,6 +68,7 @@ export function ThingCard() {
         <h3>{t("thing.events")}</h3>
         {!th.events?.length && <p class="muted small">{t("thing.noevents")}</p>}
         <ul class="mini">{th.events?.map((ev) => <li><button onClick={() => s.openEvent(ev.id)}><Mark level={ev.severity} size={13} /><span class="grow cut">{called(ev)}</span><Due ev={ev} /></button></li>)}</ul>
+        <Records th={th} />
         <History th={th} />
       </div>
     </article>

@@ -1,0 +1,139 @@
+"""The public page of a thing: one column, no script, readable on the cheapest phone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from layers.tokens import tokens
+from services.codes.service import open_now
+from twin.kinds import Field, Kind
+
+_TEXTS = {
+    "zh": {
+        "city": "绿容孪生 · 上海", "open": "现在开放", "shut": "现在关闭", "report": "这里有问题？告诉我们",
+        "what": "什么问题", "describe": "说说情况", "contact": "联系方式（选填，仅用于回访）",
+        "send": "提交", "place": "位置", "code": "编码", "updated": "数据更新", "generated": "演示数据，由程序生成",
+        "none": "没有这个编码", "none_long": "请核对编码，或扫描标牌上的二维码。", "thanks": "已收到，谢谢",
+        "thanks_long": "可凭下面的编号查询办理情况。", "back": "返回", "story": "故事", "yes": "是", "no": "否",
+        "state": "状态",
+        "error": "没有提交成功", "active": "正常",
+    },
+    "en": {
+        "city": "Lvrong Twin · Shanghai", "open": "Open now", "shut": "Closed now",
+        "report": "Something wrong here? Tell us", "what": "What is the problem",
+        "describe": "Describe it", "contact": "How to reach you (optional, for questions only)",
+        "send": "Send", "place": "Place", "code": "Code", "updated": "Data of",
+        "generated": "Demonstration data, generated", "none": "There is no such code",
+        "none_long": "Check the code, or scan the QR code on the plate.", "thanks": "Received, thank you",
+        "thanks_long": "Follow it with the number below.", "back": "Back", "story": "Story",
+        "yes": "Yes", "no": "No", "state": "State", "error": "It was not sent", "active": "Active",
+    },
+}  # fmt: skip
+
+
+def language(said: str | None, accepts: str) -> str:
+    """Return zh or en: what the address says, else what the browser prefers."""
+    if said in _TEXTS:
+        return said
+    return "en" if accepts.lower().lstrip().startswith("en") else "zh"
+
+
+def thing(shown: dict[str, Any], lang: str, now: datetime, once: str) -> bytes:
+    """Return the page of a thing."""
+    t = _TEXTS[lang]
+    kind: Kind = shown["kind"]
+    name = shown["name"] or kind.title[lang]
+    opening = next((v for f, v in shown["fields"] if f.name == "open_hours"), None)
+    is_open = open_now(opening, now)
+    badge = "" if is_open is None else (
+        f'<p class="badge {"good" if is_open else "shut"}">{t["open" if is_open else "shut"]}</p>'
+    )  # fmt: skip
+    rows = [(t["place"], shown["place"])] if shown["place"] else []
+    rows += [(f.title[lang], _said(f, v, lang, t)) for f, v in shown["fields"]]
+    if shown["state"] != "active":
+        state = kind.states.get(shown["state"], {}).get(lang, shown["state"])
+        rows.insert(0, (t["state"], state))
+    facts = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)
+    pictures = "".join(
+        f'<img src="/c/{shown["code"]}/pictures/{i}" alt="{escape(name)} {i + 1}" loading="lazy">'
+        for i in range(len(shown["pictures"]))
+    )
+    told = shown["story"]
+    story = f"<h2>{t['story']}</h2><p class=story>{escape(told)}</p>" if told else ""
+    note = f"<p class=muted>{t['generated']}</p>" if shown["generated"] else ""
+    body = (
+        f"<p class=kind>{escape(kind.title[lang])}</p><h1>{escape(name)}</h1>{badge}"
+        f"<div class=pictures>{pictures}</div><dl>{facts}</dl>{story}{_form(shown, lang, once)}"
+        f"<footer><p>{t['code']} <code>{shown['code']}</code></p>"
+        f"<p class=muted>{t['updated']} {shown['updated_at']:%Y-%m-%d}</p>{note}</footer>"
+    )
+    return _page(name, body, lang, shown["code"])
+
+
+def _form(shown: dict[str, Any], lang: str, once: str) -> str:
+    if shown["point"] is None:
+        return ""
+    t = _TEXTS[lang]
+    options = "".join(
+        f'<option value="{escape(key)}">{escape(title[lang])}</option>'
+        for key, title in shown["report"]
+    )
+    return (
+        f"<section class=report><h2>{t['report']}</h2>"
+        f'<form method=post action="/c/{shown["code"]}/report?lang={lang}">'
+        f"<label>{t['what']}<select name=category required>{options}</select></label>"
+        f"<label>{t['describe']}<textarea name=description rows=3 maxlength=1000 required></textarea></label>"
+        f"<label>{t['contact']}<input name=contact maxlength=60 autocomplete=tel></label>"
+        f'<input type=hidden name=once value="{once}">'
+        f"<button>{t['send']}</button></form></section>"
+    )
+
+
+def _said(field: Field, value: Any, lang: str, t: dict[str, str]) -> str:
+    if isinstance(value, bool):
+        return t["yes" if value else "no"]
+    if isinstance(value, float):
+        value = f"{value:,.1f}".removesuffix(".0")
+    text = field.text(value, lang) or ""
+    return f"{text} {field.unit}" if field.unit else text
+
+
+def message(
+    heading: str, text: str, lang: str, *, code: str | None = None, number: str = ""
+) -> bytes:
+    """Return a short page: thanks, refusal, or that there is nothing behind a code."""
+    t = _TEXTS[lang]
+    shown = f"<p class=number><code>{escape(number)}</code></p>" if number else ""
+    back = f'<p><a href="/c/{escape(code)}?lang={lang}">{t["back"]}</a></p>' if code else ""
+    head, said = t.get(heading, heading), t.get(text, text)
+    return _page(head, f"<h1>{escape(head)}</h1><p>{escape(said)}</p>{shown}{back}", lang, code)
+
+
+def _page(title: str, body: str, lang: str, code: str | None) -> bytes:
+    other = "en" if lang == "zh" else "zh"
+    switch = f'<a href="?lang={other}" lang="{other}">{"English" if other == "en" else "中文"}</a>'
+    return (
+        f'<!doctype html><html lang="{"zh-CN" if lang == "zh" else "en"}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_style()}</style></head><body>"
+        f"<header><span>{_TEXTS[lang]['city']}</span>{switch if code else ''}</header>"
+        f"<main>{body}</main></body></html>"
+    ).encode()
+
+
+@lru_cache(maxsize=1)
+def _style() -> str:
+    """Return the page's own style sheet with the colours of the product, by day and by night."""
+
+    def colours(theme: str) -> str:
+        return "".join(f"--{k}:{v};" for k, v in tokens()["themes"][theme].items())
+
+    sheet = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    return (
+        f":root{{--font:{tokens()['font']};{colours('day')}}}"
+        f"@media(prefers-color-scheme:dark){{:root{{{colours('night')}}}}}{sheet}"
+    )
