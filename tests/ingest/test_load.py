@@ -17,7 +17,8 @@ import openpyxl
 import pyogrio
 import pytest
 
-from ingest.files import load, sniff
+from ingest.files import load
+from ingest.files.formats import unpack
 from tests.real import ROOT
 from twin.errors import BadRequest, NotFound, Unreadable
 
@@ -153,7 +154,7 @@ def test_hostile_and_broken_files(home: Path, name: str, content: bytes, word: s
 
 
 def test_zip_bombs_are_not_unpacked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sniff, "MAX_UNPACKED", 1024 * 1024)
+    monkeypatch.setattr(unpack, "MAX_UNPACKED", 1024 * 1024)
     path = home / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.shp", b"\0" * 4 * 1024 * 1024)
