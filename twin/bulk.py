@@ -25,7 +25,9 @@ from gis.geometry import wkb_hex
 from gis.locate import Areas
 from twin import codes, db, ids, journal, things
 from twin.errors import BadRequest, Unavailable
+from twin.history import first_versions
 from twin.kinds import Kind
+from twin.tables import table
 from twin.things import PLACES, Counts
 
 Columns = Mapping[str, Sequence[Any]]
@@ -333,6 +335,37 @@ def digest(
             rows = conn.execute(block, {"a": start, "b": min(end, start + _BLOCK)}).scalar_one()
             found.update(rows or b"")
     return found.hexdigest()
+
+
+def broken(conn: Connection, kinds: Mapping[str, Kind]) -> list[dict[str, Any]]:
+    """Return the loads whose rows, as they first came, are not what their journal entry proves."""
+    entries = conn.execute(
+        text(
+            "select id, kind, note from twin.journal where class = 'load' and action = 'load' "
+            "and note->>'digest' is not null order by id"
+        )
+    ).all()
+    found = []
+    for entry in entries:
+        kind = kinds.get(entry.kind)
+        note = entry.note
+        if kind is None:
+            continue
+        now = {f.renamed_from: f.name for f in kind.fields.values() if f.renamed_from}
+        columns = [now.get(c, c) for c in note["columns"]]
+        if any(c not in table(kind).c for c in columns):
+            continue  # a field was given up since: these rows cannot be proved any more
+        if (
+            digest(conn, first_versions(kind, columns), columns, _spans(note["nums"]))
+            != note["digest"]
+        ):
+            found.append({"entry": entry.id, "load": note["load"], "kind": entry.kind})
+    return found
+
+
+def _spans(nums: str) -> list[tuple[int, int]]:
+    parts = [part.strip("[()]{} ").split(",") for part in nums.strip("{}").split("),")]
+    return [(int(a), int(b)) for a, b in parts]
 
 
 def _areas(conn: Connection, kind: Kind) -> dict[str, Areas]:

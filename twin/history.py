@@ -48,6 +48,20 @@ def as_of(
     return made.subquery("as_of")
 
 
+def first_versions(kind: Kind, names: Iterable[str]) -> str:
+    """Return the SQL of the rows of a kind as they first came, with columns of these names."""
+    now = table(kind)
+    listed = [n for n in names if n in now.c]
+    current = ", ".join(f't."{n}"' for n in listed)
+    past = ", ".join(
+        "h.geom" if n == "geom" else f'{_past(kind, n, now.c[n].type)} as "{n}"' for n in listed
+    )
+    return (
+        f"(select {current} from {kind.topic}.{kind.kind} t where t.version = 1 union all "
+        f"select {past} from {kind.topic}.history h where h.kind = '{kind.kind}' and h.version = 1) v"
+    )
+
+
 def _past(kind: Kind, name: str, type_: Any) -> str:
     """Return the SQL of a column of a past version, under the names it had before as well."""
     if name in _KEPT:

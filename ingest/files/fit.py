@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,23 @@ class Batch:
     shapes: np.ndarray | None
     refused: list[tuple[int, Row, Any, str]] = field(default_factory=list)
     repaired: list[tuple[int, str]] = field(default_factory=list)
+    # Of each row that fits: its number in the file, and the cells as they were given.
+    numbers: Sequence[int] = ()
+    given: Callable[[int], Row] = lambda _: {}
+
+    def leave_out(self, reasons: Mapping[int, str]) -> None:
+        """Take rows (by position) out of the batch, with their reasons."""
+        if not reasons:
+            return
+        for i, why in sorted(reasons.items()):
+            shape = self.shapes[i] if self.shapes is not None else None
+            self.refused.append((self.numbers[i], self.given(i), shape, why))
+        kept = [i for i in range(len(self.numbers)) if i not in reasons]
+        given = self.given
+        self.given = lambda i: given(kept[i])
+        self.numbers = [self.numbers[i] for i in kept]
+        self.columns = {n: [cells[i] for i in kept] for n, cells in self.columns.items()}
+        self.shapes = self.shapes[kept] if self.shapes is not None else None
 
 
 class Seen:
@@ -144,25 +161,21 @@ class Sorter:
         out: dict[str, list[Any]],
         reasons: columnwise.Reasons,
     ) -> Batch:
-        names = list(read.columns)
-        refused = [
-            (
-                numbers[i],
-                {n: read.columns[n][i] for n in names},
-                shapes[i] if shapes is not None else None,
-                why,
-            )
+        def given(i: int) -> Row:
+            return {name: cells[i] for name, cells in read.columns.items()}
+
+        mended = made.shapes if made is not None else None
+        repairs = made.repairs if made is not None else {}
+        batch = Batch(out, mended, numbers=numbers, given=given)
+        batch.repaired = [(numbers[i], why) for i, why in repairs.items() if i not in reasons]
+        batch.leave_out(reasons)
+        # What is shown of a refused row is the shape as it was given.
+        batch.refused = [
+            (numbers[i], given(i), shapes[i] if shapes is not None else None, why)
             for i, why in sorted(reasons.items())
         ]
-        refused += [(n, row, None, why) for n, row, why in read.refused]
-        repaired = []
-        if made is not None:
-            repaired = [(numbers[i], why) for i, why in made.repairs.items() if i not in reasons]
-        if not reasons:
-            return Batch(out, made.shapes if made else None, refused, repaired)
-        kept = [i for i in range(len(numbers)) if i not in reasons]
-        columns = {t: [cells[i] for i in kept] for t, cells in out.items()}
-        return Batch(columns, made.shapes[kept] if made else None, refused, repaired)
+        batch.refused += [(n, row, None, why) for n, row, why in read.refused]
+        return batch
 
 
 def _numbers(read: reading.Source, start: int) -> list[int]:

@@ -20,9 +20,10 @@ from ingest.files import identity, place, refs
 from ingest.files import source as reading
 from ingest.files.fit import Batch, Sorter
 from ingest.files.quarantine import Quarantine
-from twin import bulk, db, kinds
+from twin import bulk, db, door, kinds
 from twin.errors import BadRequest
 from twin.kinds import Kind
+from twin.rulebook import rules
 
 Progress = Callable[[str, float], None]
 _SHOWN = 200
@@ -135,6 +136,7 @@ class _Run:
         self.quarantine = Quarantine(kind.kind, asked.path.stem)
         self.crs = asked.crs
         self.open_refs: dict[str, int] = {}
+        self.warned: dict[str, int] = {}
         self._loads: dict[str, bulk.Load] = {}
         self._stack = ExitStack()
 
@@ -169,6 +171,7 @@ class _Run:
         ).items():
             self.open_refs[name] = self.open_refs.get(name, 0) + left
         self._draw(batch)
+        self._judge(batch)
         self._leave_out(batch)
         known = identity.by_code(self.conn, self.kind, self.named, batch.columns["source_key"])
         for source, (columns, rows) in identity.split(
@@ -182,18 +185,20 @@ class _Run:
         """Draw flows between their things; what cannot be drawn is left out with the reason."""
         if batch.shapes is None or not self.kind.flow:
             return
-        left = set(refs.draw_flows(self.conn, self.kind, batch.columns, batch.shapes))
-        if not left:
-            return
+        left = refs.draw_flows(self.conn, self.kind, batch.columns, batch.shapes)
         flow = self.kind.flow
         why = f"no line is given, and {flow['from']} and {flow['to']} name no two places"
-        names = list(batch.columns)
-        batch.refused += [
-            (0, {n: batch.columns[n][i] for n in names}, None, why) for i in sorted(left)
-        ]
-        kept = [i for i in range(len(batch.shapes)) if i not in left]
-        batch.columns = {n: [cells[i] for i in kept] for n, cells in batch.columns.items()}
-        batch.shapes = batch.shapes[kept]
+        batch.leave_out(dict.fromkeys(left, why))
+
+    def _judge(self, batch: Batch) -> None:
+        """Hold the batch against the quality rules of its kind: errors stay outside, the rest is told."""
+        errors: dict[int, str] = {}
+        for row, rule, reason, severity in door.at_door(self.kind, batch.columns, batch.shapes):
+            if severity == "error":
+                errors.setdefault(row, reason)
+            else:
+                self.warned[rule] = self.warned.get(rule, 0) + 1
+        batch.leave_out(errors)
 
     def _leave_out(self, batch: Batch) -> None:
         result = self.result
@@ -231,6 +236,10 @@ class _Run:
             result.notes.append(
                 f"{left} values of {name} name no thing that is known; kept as given"
             )
+        for rule in rules(self.kind):
+            if rule.id in self.warned:
+                said = f"{self.warned[rule.id]} rows break {rule.id} ({rule.title['zh']}); loaded"
+                result.notes.append(said)
         result.crs = self.crs if self.kind.geometry != "none" else ""
         for one in self._loads.values():
             result.inserted += one.counts.inserted
