@@ -18,7 +18,7 @@ from twin.errors import NotFound
 from twin.scope import Actor
 
 DIST = Path(__file__).parent / "web" / "dist"
-PAGES = ("wall", "patrol")
+PAGES = ("wall", "patrol", "console")
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
 POLICY = (
@@ -100,6 +100,15 @@ def page(request: Request, visitor: Visitor) -> Response:
     if visitor.anonymous:
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
     return bundle(request, f"{request.url.path.strip('/')}.html", REVALIDATE)
+
+
+@router.get("/console")
+@router.get("/console/{path:path}")
+def console(request: Request, visitor: Visitor, path: str = "") -> Response:
+    """Return the console; which of its pages is shown stands in the path."""
+    if visitor.anonymous:
+        return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+    return bundle(request, "console.html", REVALIDATE)
 
 
 @router.get("/login")

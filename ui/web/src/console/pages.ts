@@ -1,0 +1,14 @@
+/** The pages of the console: each is loaded when it is opened. */
+import type { ComponentType } from "preact";
+import type { Key } from "../common/i18n";
+
+export interface Page {
+  path: string;
+  title: Key;
+  icon: string;
+  load: () => Promise<{ default: ComponentType }>;
+}
+
+export const pages: Page[] = [
+  { path: "data", title: "console.data", icon: "upload", load: () => import("./data/page") },
+];
