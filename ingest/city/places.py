@@ -132,7 +132,7 @@ class Places:
         made = []
         for spot in self.inside(kind, n):
             host = self.shapes(kind)[spot.host[1]] if spot.host else spot.shape
-            reach = 0.3 * float(np.sqrt(shapely.area(host)))
+            reach = min(2_000.0, 0.3 * float(np.sqrt(shapely.area(host))))
             turns = np.cumsum(self.gen.normal(0, 0.7, steps)) + self.gen.uniform(0, 6.28)
             walk = np.stack([np.cos(turns), np.sin(turns)], axis=-1) * reach / steps * 2
             track = shapely.get_coordinates(spot.shape) + np.cumsum(walk, axis=0)

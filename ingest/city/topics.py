@@ -314,8 +314,10 @@ def _flows(kind: Kind, places: Places, n: int, filler: Filler) -> Rows:
         targets = kind.relations[str((kind.flow or {})[end])]
         ends.append([(t, i) for t in targets for i in range(len(places.rows.get(t, ())))])
     made: Rows = []
+    stops = shapely.centroid(np.array([places.shapes(t)[i] for t, i in ends[1]], dtype=object))
     for _ in range(n):
-        a, b = (pool[int(places.gen.integers(len(pool)))] for pool in ends)
+        a = ends[0][int(places.gen.integers(len(ends[0])))]
+        b = ends[1][_near(places, shapely.centroid(places.shapes(a[0])[a[1]]), stops)]
         shapes = [places.shapes(t)[i] for t, i in (a, b)]
         said = [str(places.rows[t][i].get("name") or "") for t, i in (a, b)]
         flow = kind.flow or {}
@@ -328,6 +330,13 @@ def _flows(kind: Kind, places: Places, n: int, filler: Filler) -> Rows:
         row["name"] = PLAN[kind.kind][2].format(**{"from": said[0], "to": said[1]})
         made.append(row)
     return made
+
+
+def _near(places: Places, start: Any, stops: Any) -> int:
+    """Choose where something goes: hardly ever across the whole city, never to where it stands."""
+    metres = shapely.distance(stops, start)
+    weight = np.where(metres < 1.0, 0.0, np.exp(-metres / 5_000) + 1e-6)
+    return int(places.gen.choice(len(weight), p=weight / weight.sum()))
 
 
 def _spots(where: str, places: Places, n: int) -> list[Spot]:
