@@ -1,4 +1,4 @@
-"""Which area each point lies in, for many points and areas that do not overlap."""
+"""Which area each of many points lies in, and the order in which neighbours follow each other."""
 
 from __future__ import annotations
 
@@ -31,3 +31,15 @@ class Areas:
                 hit = shapely.intersects_xy(self._shapes[i], x[near], y[near])
                 found[near[hit]] = i
         return np.asarray(self._labels[found])
+
+
+def near_order(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the order in which neighbours follow each other (Morton code over the points' own box)."""
+    spread = np.zeros(len(x), dtype=np.uint64)
+    for shift, values in enumerate((x, y)):
+        finite = np.nan_to_num(values, nan=0.0)
+        low, high = finite.min(initial=np.inf), finite.max(initial=-np.inf)
+        cell = ((finite - low) / max(high - low, 1e-12) * 65535).astype(np.uint64)
+        for bit in range(16):
+            spread |= ((cell >> np.uint64(bit)) & np.uint64(1)) << np.uint64(2 * bit + shift)
+    return np.asarray(np.argsort(spread, kind="stable"))

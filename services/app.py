@@ -18,6 +18,8 @@ from services.files.endpoints import router as files
 from services.health.endpoints import router as health
 from services.identity.endpoints import VERSION
 from services.identity.endpoints import router as identity
+from services.jobs.endpoints import router as jobs
+from services.kinds.endpoints import router as kinds
 from services.live.endpoints import router as live
 from services.live.hub import hub
 from services.open311.endpoints import router as open311
@@ -60,7 +62,7 @@ def create_app() -> FastAPI:
     errors.install(app)
     for router in (
         health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        features, tiles, codes,
+        features, tiles, kinds, jobs, codes,
     ):  # fmt: skip
         app.include_router(router)
     return app

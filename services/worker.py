@@ -1,20 +1,27 @@
-"""The worker: fires due deadlines; run as `python -m services.worker`."""
+"""The worker: deadlines, jobs of the queue, quality of what changed; `python -m services.worker`."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from types import FrameType
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from twin import cases, db
+from twin import alter, cases, catalogue, counts, db, inspection, jobs
 from twin.log import start_logging
 
 log = structlog.get_logger("worker")
 SWEEP_EVERY_S = 5.0
+# Jobs change kinds and check quality: the modules that offer tasks are named here.
+TASKS = (alter, inspection)
+WORK_EVERY_S = 1.0
+PLAN_EVERY_S = 600.0
 _stop = threading.Event()
 
 
@@ -34,20 +41,51 @@ def sweep() -> int:
     return total
 
 
-def main() -> int:
-    """Sweep until SIGTERM."""
-    start_logging()
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
-    log.info("ready")
-    while not _stop.wait(SWEEP_EVERY_S):
+class Work:
+    """Jobs of the queue and the journal's news, one after the other, apart from the deadlines."""
+
+    def __init__(self) -> None:
+        self._planned = 0.0
+
+    def once(self) -> int:
+        """Do what is due now; return how much was done."""
+        if time.monotonic() >= self._planned:
+            inspection.plan_tonight(datetime.now(UTC))
+            self._planned = time.monotonic() + PLAN_EVERY_S
+        done = 0
+        while not _stop.is_set():
+            job = jobs.run_next()
+            if job is None:
+                break
+            log.info("job", task=job.task, id=job.id, done=job.result is not None)
+            done += 1
+        with db.engine("app").begin() as conn:
+            done += len(counts.follow(conn, catalogue.all_kinds(conn)))
+        return done + inspection.follow()
+
+
+def _repeat(what: Callable[[], int], every_s: float) -> None:
+    """Do something again and again until the end; a database that is away is waited for."""
+    while not _stop.wait(every_s):
         try:
-            done = sweep()
+            done = what()
             if done:
-                log.info("escalated", cases=done)
+                log.info("worked", what=what.__qualname__, n=done)
         except DBAPIError as why:
             log.warning("database away, trying again", why=str(why).splitlines()[0])
             db.engine("app").dispose()
+
+
+def main() -> int:
+    """Work until SIGTERM."""
+    start_logging()
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    log.info("ready", tasks=len(TASKS))
+    side = threading.Thread(target=_repeat, args=(Work().once, WORK_EVERY_S))
+    side.start()
+    _repeat(sweep, SWEEP_EVERY_S)
+    side.join(20)
     return 0
 
 

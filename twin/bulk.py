@@ -22,7 +22,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from gis.geometry import wkb_hex
-from gis.locate import Areas
+from gis.locate import Areas, near_order
 from twin import codes, db, ids, journal, things
 from twin.errors import BadRequest, Unavailable
 from twin.history import first_versions
@@ -173,8 +173,9 @@ class Load:
         stored = head | {c: made[c] for c in own}
         constant = {"kind": self.kind.kind, "level": self.kind.level, "open": self.kind.open}
         registered = {c: made.get(c, [constant.get(c)] * rows) for c in REGISTRY}
-        self._send(_copy("twin.thing", registered), _encode(registered, {}))
-        self._send(_copy(self.where, stored), _encode(stored, _types(self.kind)))
+        order: Any = made.get("order")
+        self._send(_copy("twin.thing", registered), _encode(registered, {}, order))
+        self._send(_copy(self.where, stored), _encode(stored, _types(self.kind), order))
         self.counts = _sum(self.counts, Counts(inserted=rows))
 
     def _completed(
@@ -194,6 +195,8 @@ class Load:
             x, y = shapely.get_x(points), shapely.get_y(points)
             for place, areas in self._areas.items():
                 made.setdefault(place, areas.labels_at(x, y))
+            # Neighbours lie together in table and index: quicker to write, and to draw later.
+            made["order"] = near_order(x, y)
             made["point"] = made["geom"] if points is shapes else wkb_hex(points)
         elif (host := things.host_field(self.kind)) in columns:
             self._place_of_host(made, columns[str(host)])
@@ -404,10 +407,12 @@ def _copy(where: str, columns: Iterable[str]) -> str:
     return f"copy {where} ({listed}) from stdin (format csv)"
 
 
-def _encode(columns: Columns, types: Mapping[str, str]) -> bytes:
+def _encode(columns: Columns, types: Mapping[str, str], order: np.ndarray | None) -> bytes:
     """Return the rows as CSV: what is nothing stands unquoted, every text in quotes."""
     arrays = [_array(values, types.get(name)) for name, values in columns.items()]
     batch = pa.RecordBatch.from_arrays(arrays, names=list(columns))
+    if order is not None:
+        batch = batch.take(pa.array(order))
     sink = pa.BufferOutputStream()
     arrow_csv.write_csv(batch, sink, arrow_csv.WriteOptions(include_header=False))
     return bytes(sink.getvalue())

@@ -20,6 +20,7 @@ from twin.errors import BadRequest, Forbidden, NotAllowedNow, NotFound, VersionC
 from twin.scope import SYSTEM, Actor, scope_sql, visible_district
 
 LEVEL = 2
+CITY = "event.city"
 URGENT = 2
 COLUMNS = (
     "id, num, code, process, process_version, state, title, category, holder, parent, severity, "
@@ -75,14 +76,15 @@ def open_case(
     actor: Actor,
     category: str,
     title: str,
-    lon: float,
-    lat: float,
+    lon: float | None,
+    lat: float | None,
     source: str,
     source_id: str | None = None,
     severity: int | None = None,
     data: Mapping[str, Any] | None = None,
+    holder: str | None = None,
 ) -> Case:
-    """Open a case at a point; the same (source, source_id) again returns the case that stands."""
+    """Open a case at a point (or of no place); the same (source, source_id) again returns it."""
     if source_id is not None:
         known = by_source(conn, source, source_id)
         if known is not None:
@@ -91,7 +93,8 @@ def open_case(
     kind = said["categories"].get(category)
     if kind is None:
         raise BadRequest(f"No category is called {category!r}.", known=sorted(said["categories"]))
-    district, street = place_of(conn, lon, lat)
+    placed = lon is not None and lat is not None
+    district, street = place_of(conn, lon, lat) if placed else (None, None)  # type: ignore[arg-type]
     now = datetime.now(UTC)
     code = codes.reserve_case(conn, kind["letters"], now.astimezone(calendar.ZONE).date())
     new = ids.uuid7()
@@ -115,7 +118,7 @@ def open_case(
     case: Case = {
         "id": new, "num": num, "code": code, "process": process,
         "process_version": said["_version"], "state": said["initial"], "title": title,
-        "category": category, "holder": None, "parent": None,
+        "category": category, "holder": holder, "parent": None,
         "severity": severity or kind["severity"], "district": district, "street": street,
         "lon": lon, "lat": lat, "source": source, "source_id": source_id,
         "data": {"photos": [], "description": "", **(data or {})}, "version": 1, "opened_at": now,
@@ -308,6 +311,18 @@ def _run_auto(conn: Connection, said: dict[str, Any], case: Case, actor: Actor) 
     return case
 
 
+def annotate(conn: Connection, case_id: UUID, data: Mapping[str, Any], *, action: str) -> Case:
+    """Add to the data of a case without moving it; one entry, as for every change."""
+    row = conn.execute(text(_ONE + " for update"), {"id": case_id}).first()
+    if row is None:
+        raise NotFound("There is no such case.")
+    case: Case = dict(row._mapping)
+    after = {**case, "version": case["version"] + 1, "data": {**case["data"], **data}}
+    conn.execute(text(_UPDATE).bindparams(_JSON), after)
+    _write(conn, after, action, SYSTEM, before=snapshot(case), note={})
+    return after
+
+
 def _note_fault(conn: Connection, case: Case, rule: str, why: str) -> Case:
     before = snapshot(case)
     fault = {"rule": rule, "why": why, "at": datetime.now(UTC).isoformat()}
@@ -417,17 +432,19 @@ def _reached(share: float, used: float, span: float, case: Case, now: datetime) 
     return used >= share * span
 
 
-def at_moment(conn: Connection, actor: Actor, t: datetime, *, open_only: bool = True) -> list[Case]:
-    """Return the cases as they stood at a moment, from the journal."""
+def at_moment(
+    conn: Connection, actor: Actor, t: datetime, *, open_only: bool = True, process: str = CITY
+) -> list[Case]:
+    """Return the cases of a process as they stood at a moment, from the journal."""
     still = "and (c.closed_at is null or c.closed_at > :t)" if open_only else ""
     where, params = scope_sql(actor, "c", LEVEL)
     rows = conn.execute(
         text(
             'select j.after from twin."case" c cross join lateral (select after from twin.journal '
             "where subject = c.id and at <= :t order by version desc limit 1) j "
-            f"where c.opened_at <= :t {still} and {where} order by c.opened_at desc limit 5000"
+            f"where c.opened_at <= :t and c.process = :process {still} and {where} order by c.opened_at desc limit 5000"
         ),
-        {"t": t, **params},
+        {"t": t, "process": process, **params},
     )
     return [row.after for row in rows]
 

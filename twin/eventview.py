@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from twin import cases, declarations, names
 from twin.scope import Actor
 
-PROCESS = "event.city"
+PROCESS = cases.CITY
 _SHOWN = "id num code title category severity state holder district street source version".split()
 
 

@@ -8,13 +8,12 @@ what cannot succeed (a TwinError) is dead at once and says why.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import SQLAlchemyError
 
 from twin import db
 from twin.errors import NotFound, TwinError
@@ -35,6 +34,7 @@ class Job:
     args: Mapping[str, Any]
     actor: str
     attempts: int
+    result: Mapping[str, Any] | None = None
 
     def say(self, share: float) -> None:
         """Tell how much is done, 0 to 1, outside the transaction of the work."""
@@ -87,10 +87,11 @@ _TAKE = text(
 )
 
 
-def run_next(only: int | None = None) -> Job | None:
-    """Run the next due job (or this one) and return it; None when there is none."""
+def run_next(*, only: int | None = None, task: str | None = None) -> Job | None:
+    """Run the next due job (or this one, or one of this task); None when there is none."""
+    wanted = [task] if task else list(_tasks)
     with db.engine("app").begin() as conn:
-        row = conn.execute(_TAKE, {"tasks": list(_tasks), "only": only}).first()
+        row = conn.execute(_TAKE, {"tasks": wanted, "only": only}).first()
     if row is None:
         return None
     job = Job(row.id, row.task, row.args, row.actor, row.attempts)
@@ -98,10 +99,16 @@ def run_next(only: int | None = None) -> Job | None:
         result = _tasks[job.task](job)
     except TwinError as why:
         _end(job, dead=True, error=why.detail)
-    except (SQLAlchemyError, OSError) as why:
-        _end(job, dead=job.attempts >= MAX_ATTEMPTS, error=str(why).splitlines()[0])
+    # Whatever a task did wrong must not end the worker: the others still run, and the job says why.
+    except Exception as why:  # noqa: BLE001
+        _end(
+            job,
+            dead=job.attempts >= MAX_ATTEMPTS,
+            error=(str(why) or type(why).__name__).splitlines()[0],
+        )
     else:
         _done(job, result)
+        return replace(job, result=result or {})
     return job
 
 

@@ -248,7 +248,11 @@ def _named(doc: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
 def read_file(path: Path) -> Kind:
     """Read and check one kind file; DeclarationError names file, line and key."""
     doc, lines = declarations.read("kind", path)
-    file = str(path)
+    return from_lines(doc, lines, str(path))
+
+
+def from_lines(doc: dict[str, Any], lines: declarations.Lines, file: str) -> Kind:
+    """Return the kind of a document that the schema has accepted, checked across its keys."""
     _cross_check(doc, lines, file)
     return from_doc(doc)
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from twin import kinds, verdicts
+from twin import catalogue, verdicts
 from twin.door import at_door
 from twin.kinds import Kind
 from twin.rulebook import Rule, faults, rules
@@ -52,7 +52,7 @@ def check(
     are looked at again as well: mending one of a pair mends the other.
     """
     start = time.perf_counter()
-    running = kinds.catalogue(conn)
+    running = catalogue.all_kinds(conn)
     said = rules(kind)
     _collect(conn, kind, running, said, _also(conn, kind, said, nums))
     failures = _keep(conn, kind, said)

@@ -44,13 +44,14 @@ def write(
     actor: str,
     source: str,
     load: int | None = None,
+    note: Mapping[str, Any] | None = None,
 ) -> Counts:
     """Upsert things by (source, source_key).
 
     `columns` maps header names (`source_key` required; `code name state geom`) and field names to
     sequences of equal length. `geom` is hex EWKB in EPSG:4326 of the kind's (multi) type. District
     and street are found by the map, for kinds that are not districts or streets themselves. `load`
-    is the twin.load that the journal entries name.
+    is the twin.load that the journal entries name, `note` what else they say.
     """
     rows = check(kind, columns)
     if rows == 0:
@@ -59,7 +60,7 @@ def write(
     _stage(conn, kind, columns, given, rows)
     _find_place(conn, kind)
     names = {"kind": kind.kind, "source": source, "actor": actor, "level": kind.level,
-             "load": load}  # fmt: skip
+             "note": _note(load, note)}  # fmt: skip
     compared = [c for c in given if c not in ("source_key", "code")]
     if kind.kind != "district":
         compared += [p for p in PLACES if p not in compared and p != kind.kind]
@@ -301,22 +302,34 @@ def _journal(
         conn,
         f"select 'thing', '{action}', cast(:actor as text), t.id, cast(:kind as text), t.version, "
         f"t.district, cast(:level as int), {_lonlat('t', kind)}, {before}, {_row_json('t', kind)}, "
-        "case when cast(:load as bigint) is not null then jsonb_build_object('load', "
-        f"cast(:load as bigint)) end from {source} order by t.id",
+        f"cast(:note as jsonb) from {source} order by t.id",
         names,
     )
 
 
-def remove(conn: Connection, kind: Kind, thing_ids: Sequence[UUID], *, actor: str) -> int:
+def _note(load: int | None, more: Mapping[str, Any] | None) -> str | None:
+    said = {**({"load": load} if load is not None else {}), **(more or {})}
+    return journal.dumped(said) if said else None
+
+
+def remove(
+    conn: Connection,
+    kind: Kind,
+    thing_ids: Sequence[UUID],
+    *,
+    actor: str,
+    note: Mapping[str, Any] | None = None,
+) -> int:
     """Take things out of service: their last version goes into the history, the code stays taken."""
-    names = {"ids": list(thing_ids), "kind": kind.kind, "level": kind.level, "actor": actor}
+    names = {"ids": list(thing_ids), "kind": kind.kind, "level": kind.level, "actor": actor,
+             "note": _note(None, note)}  # fmt: skip
     where = f"{kind.topic}.{kind.kind}"
     geom = "t.geom" if kind.geometry != "none" else "null::geometry"
     journal.append_many(
         conn,
         "select 'thing', 'remove', cast(:actor as text), t.id, cast(:kind as text), t.version + 1, "
         f"t.district, cast(:level as int), {_lonlat('t', kind)}, {_row_json('t', kind)}, "
-        f"null::jsonb, null::jsonb from {where} t where t.id = any(:ids)",
+        f"null::jsonb, cast(:note as jsonb) from {where} t where t.id = any(:ids)",
         names,
     )
     conn.execute(

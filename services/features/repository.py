@@ -88,13 +88,3 @@ def item(kind: Kind, actor: Actor, thing_id: str, moment: datetime | None) -> sa
     same = sa.or_(sa.cast(source.c.id, sa.Text) == thing_id, source.c.code == thing_id)
     feature = sa.cast(_feature(kind, actor, source), sa.Text)
     return sa.select(source.c.version, feature).where(same, visible(actor, source, kind))
-
-
-def extent(kind: Kind, actor: Actor) -> sa.Select[Any]:
-    """Return the statement of the extent of what the actor sees, in degrees."""
-    source = as_of(kind, None)
-    f = sa.func.public
-    hull = f.ST_Extent(source.c.geom)
-    return sa.select(
-        *(getattr(f, n)(hull) for n in ("ST_XMin", "ST_YMin", "ST_XMax", "ST_YMax"))
-    ).where(visible(actor, source, kind))

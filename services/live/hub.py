@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from twin import catalogue, db, journal, names, positions
-from twin.eventview import View
+from twin.eventview import PROCESS, View
 from twin.scope import Actor, visible_district
 
 log = structlog.get_logger("live")
@@ -209,7 +209,10 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
             "level": said["level"],
             "point": [said["lon"], said["lat"]] if said["lon"] is not None else None,
         }
-        if said["class"] == "case" and view is not None:
+        if said["class"] == "case" and said["after"]["process"] != PROCESS:
+            # Cases of other processes have screens of their own.
+            entry["class"] = "process"
+        elif said["class"] == "case" and view is not None:
             view.definition(said["after"])  # now, while the connection is open; shown after it
             entry["case"] = said["after"]
             entry["view"] = view

@@ -9,9 +9,11 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 
+from twin import catalogue
 from twin.errors import TwinError
 
 log = structlog.get_logger("web")
@@ -55,6 +57,10 @@ async def _validation(_request: Request, error: Exception) -> Response:
 
 async def _database(request: Request, error: Exception) -> Response:
     assert isinstance(error, DBAPIError)
+    if isinstance(error.orig, UndefinedColumn | UndefinedTable):
+        # A kind has just changed under this request: the next one reads it as it is now.
+        catalogue.forget()
+        return problem(503, "unavailable", "This kind is just being changed; try again at once.")
     log.error("database", path=request.url.path, why=str(error.orig).splitlines()[0])
     if isinstance(error, OperationalError) or error.connection_invalidated:
         detail = "The database is not reachable at the moment; try again in a few seconds."

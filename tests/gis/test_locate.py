@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from gis.locate import Areas
+from gis.locate import Areas, near_order
 
 
 def test_points_find_the_area_that_covers_them() -> None:
@@ -30,3 +30,16 @@ def test_the_same_as_one_test_for_each_point() -> None:
     point, cell = shapely.STRtree(cells).query(shapely.points(x, y), predicate="intersects")
     expected = dict(zip(point[::-1].tolist(), cell[::-1].tolist(), strict=True))
     assert found.tolist() == [str(expected[i]) for i in range(3000)]
+
+
+def test_neighbours_follow_each_other() -> None:
+    gen = np.random.default_rng(3)
+    x, y = gen.random(2000), gen.random(2000)
+    x[7] = np.nan
+    order = near_order(x, y)
+    assert sorted(order.tolist()) == list(range(2000))
+    there = order[order != 7]
+    steps = np.hypot(np.diff(x[there]), np.diff(y[there])).mean()
+    as_given = np.hypot(np.diff(np.delete(x, 7)), np.diff(np.delete(y, 7))).mean()
+    assert steps < as_given / 10
+    assert near_order(np.array([]), np.array([])).size == 0

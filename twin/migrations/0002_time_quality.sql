@@ -92,3 +92,22 @@ grant select on twin.former_name, twin.lineage, twin.reader, twin.quality_result
 grant insert, update, delete on twin.reader, twin.quality_result, twin.quality_score, twin.quality_case
   to twin_app;
 grant insert on twin.lineage, twin.quality_run to twin_app;
+
+-- Texts that may or may not be dates: what is none becomes nothing instead of an error.
+create function twin.date_or_null(said text) returns date language plpgsql immutable strict as $$
+begin
+  if said !~ '^\d{4}-\d{2}-\d{2}$' then return null; end if;
+  return make_date(left(said, 4)::int, substr(said, 6, 2)::int, right(said, 2)::int);
+exception when datetime_field_overflow then return null;
+end $$;
+create function twin.moment_or_null(said text) returns timestamptz language plpgsql stable strict as $$
+begin
+  if said ~ '^\d{4}-\d{2}-\d{2}$' then
+    return twin.date_or_null(said)::timestamp at time zone 'Asia/Shanghai';
+  end if;
+  if said !~ '^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)$' then
+    return null;
+  end if;
+  return said::timestamptz;
+exception when datetime_field_overflow or invalid_datetime_format then return null;
+end $$;

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from twin import db, declarations, kinds, processes
+from twin import alter, db, declarations, kinds, processes
 from twin.errors import TwinError
 from ui.terminal.output import finish
 
@@ -35,9 +35,14 @@ def _shipped() -> Iterator[str]:
             except TwinError as why:
                 yield why.detail
     try:
-        kinds.shipped()  # also what only shows across files: a kind or code letters used twice
+        # Also what only shows across files: a kind or code letters used twice, kinds that point nowhere.
+        known = {kind.kind: kind for kind in kinds.shipped()}
     except TwinError as why:
         yield why.detail
+        return
+    for declared in known.values():
+        for where, fault in alter.faults(declared, known):
+            yield f"kind {declared.kind}: {'.'.join(map(str, where))}: {fault}"
 
 
 def _published() -> Iterator[str]:

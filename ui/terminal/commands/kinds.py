@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from twin import db, declarations, schema
+from twin import alter, db, jobs, pastnames
 from twin import kinds as catalogue
-from twin.errors import BadRequest
+from twin.errors import DeclarationError
 from ui.terminal import output
 
 
@@ -46,37 +46,48 @@ def show(kind: Annotated[str, typer.Argument()]) -> None:
     output.finish(dict(found.doc), f"{found.kind} {found.title['zh']} ({found.geometry})\n{text}")
 
 
-def add(file: Annotated[Path, typer.Argument(help="declaration of a kind")]) -> None:
-    """Publish a kind; a field that a running version has may not vanish or change its type here."""
-    kind = catalogue.read_file(file)
-    with db.engine("owner").begin() as conn:
+def add(
+    file: Annotated[Path, typer.Argument(help="declaration of a kind")],
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="carry out steps that lose data")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show the plan")] = False,
+) -> None:
+    """Publish a kind or a change of one; the plan says what every step would lose."""
+    try:
+        source = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as why:
+        raise DeclarationError(str(file), None, "-", f"cannot be read ({why})") from why
+    with db.engine("owner").connect() as conn:
         running = catalogue.catalogue(conn)
-        _check(kind, running)
-        added = schema.ensure_table(conn, kind)
-        version = declarations.publish(
-            conn, "kind", kind.kind, dict(kind.doc), origin="local", actor="cli"
-        )
-    said = {"kind": kind.kind, "version": version, "columns_added": added}
-    text = f"{kind.kind}: version {version}" if version else f"{kind.kind}: runs already as it is"
-    output.finish(said, text)
+        new = alter.read(source, str(file), running)
+        plan = alter.plan(conn, running.get(new.kind), new)
+    if dry_run or (plan.risky and not allow_loss):
+        refused = plan.risky and not dry_run
+        said = {"refused": refused, **plan.json()}
+        first = "Nothing was changed: say --allow-loss to lose these values.\n" if refused else ""
+        output.finish(said, first + _shown(plan), partly=refused)
+    done = alter.apply(new, actor="cli", allow_loss=allow_loss)
+    rewritten = _follow()
+    with db.engine("owner").connect() as conn:
+        version = catalogue.one(conn, new.kind).version
+    said = {**done.json(), "version": version, "versions_rewritten": rewritten}
+    output.finish(said, f"{_shown(done)}\n{new.kind}: version {version} runs")
 
 
-def _check(kind: catalogue.Kind, running: dict[str, catalogue.Kind]) -> None:
-    for other in running.values():
-        if other.code == kind.code and other.kind != kind.kind:
-            raise BadRequest(
-                f"The class letters {kind.code} belong to {other.kind}; choose others."
-            )
-    old = running.get(kind.kind)
-    if old is None:
-        return
-    if (old.topic, old.geometry) != (kind.topic, kind.geometry):
-        raise BadRequest(
-            f"{kind.kind} runs as {old.topic}/{old.geometry}; these two cannot change."
-        )
-    for name, field in old.fields.items():
-        new = kind.fields.get(name)
-        if new is None or new.type != field.type:
-            raise BadRequest(
-                f"The field {name} of {kind.kind} would be lost or change its type; keep it."
-            )
+def _follow() -> int:
+    """Bring past versions along here and now, so that the command ends when all is done."""
+    changed = 0
+    while job := jobs.run_next(task=pastnames.TASK):
+        changed += job.result.get("versions", 0) if job.result else 0
+    return changed
+
+
+def _shown(plan: alter.Plan) -> str:
+    if not plan.steps:
+        return "No table changes."
+    rows = [
+        (s.action, s.says["zh"], s.loses or "", s.rewrites or "", s.lacking or "")
+        for s in plan.steps
+    ]
+    return output.table(rows, ("step", "what", "loses", "rewrites", "lacking"))

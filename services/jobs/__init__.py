@@ -1,0 +1,1 @@
+"""Jobs: how work done apart stands."""

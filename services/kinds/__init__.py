@@ -1,0 +1,1 @@
+"""Kinds: what runs, plans of a change, and carrying one out."""
