@@ -56,6 +56,7 @@ def write(
     rows = check(kind, columns)
     if rows == 0:
         return Counts()
+    columns = {**columns, **_said(columns)}
     given = [name for name in columns if name in HEAD or name in kind.fields]
     _stage(conn, kind, columns, given, rows)
     _find_place(conn, kind)
@@ -69,6 +70,12 @@ def write(
     inserted = _insert(conn, kind, given, names)
     conn.execute(text("drop table stage"))
     return Counts(inserted=inserted, updated=updated, unchanged=rows - inserted - updated)
+
+
+def _said(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Return the header columns that are never nothing: an empty name is a name, no state is active."""
+    usual = {"name": "", "state": "active"}
+    return {c: [v or usual[c] for v in columns[c]] for c in usual if c in columns}
 
 
 def check(kind: Kind, columns: Mapping[str, Sequence[Any]]) -> int:
