@@ -47,7 +47,8 @@ def digest(made: dict[str, gpd.GeoDataFrame]) -> str:
     h = hashlib.blake2b(digest_size=16)
     for kind, frame in made.items():
         h.update(kind.encode())
-        h.update(b"".join(shapely.to_wkb(frame.geometry.to_numpy())))
+        shapes = frame.geometry.to_numpy()
+        h.update(b"".join(shapely.to_wkb(shapes[~shapely.is_missing(shapes)])))
         h.update(frame.drop(columns="geometry").to_csv(index=False).encode())
     return h.hexdigest()
 
@@ -65,18 +66,21 @@ def load_demo(size: str = "small", progress: Progress | None = None) -> Loaded:
     counts: dict[str, int] = {}
     with db.engine("app").begin() as conn:
         running = kinds.catalogue(conn)
-        codes: dict[str, list[str]] = {}
+        codes: dict[str, dict[str, str]] = {}
+        pointed = {
+            target for k in running.values() for f in k.fields.values() for target in f.targets
+        }
         for name, frame in made.items():
             said(name, sum(counts.values()), total)
+            kind = running[name]
             if name == "crew":
-                frame = frame.assign(
-                    vehicle=[_code(codes["vehicle"], i) for i in frame["_vehicle"]]
-                )
+                frame = frame.assign(vehicle=[_vehicle(i) for i in frame["_vehicle"]])
             done = things.write(
-                conn, running[name], columns(running[name], frame), actor=ACTOR, source=SOURCE
+                conn, kind, _refer(kind, columns(kind, frame), codes), actor=ACTOR, source=SOURCE
             )
             counts[name] = done.inserted + done.updated + done.unchanged
-            codes[name] = _codes(conn, name, running[name].topic) if name == "vehicle" else []
+            if name in pointed:
+                codes[name] = _codes(conn, name, kind.topic)
         _devices(conn)
         seconds = time.perf_counter() - begun
         journal.append(
@@ -93,6 +97,8 @@ def columns(kind: Kind, frame: gpd.GeoDataFrame) -> dict[str, list[Any]]:
     out = {c: _plain(frame[c]) for c in known if c in frame.columns}
     for name in (n for n in out if n in kind.fields and kind.fields[n].type == "integer"):
         out[name] = [None if v is None else int(v) for v in out[name]]
+    if kind.geometry == "none":
+        return out
     shapes = np.asarray(frame.geometry.array, dtype=object)
     if kind.geometry != "point":
         shapes = _multi(shapes)
@@ -126,16 +132,29 @@ def _stands(conn: Connection) -> bool:
     return found is not None
 
 
-def _codes(conn: Connection, kind: str, topic: str) -> list[str]:
+def _codes(conn: Connection, kind: str, topic: str) -> dict[str, str]:
+    """Return key → code of what the demo has written of a kind."""
     rows = conn.execute(
-        text(f"select code from {topic}.{kind} where source = :s order by source_key"),
-        {"s": SOURCE},
+        text(f"select source_key, code from {topic}.{kind} where source = :s"), {"s": SOURCE}
     )
-    return [r.code for r in rows]
+    return {r.source_key: r.code for r in rows}
 
 
-def _code(codes: list[str], i: float) -> str | None:
-    return codes[int(i)] if i == i else None
+def _refer(
+    kind: Kind, given: dict[str, list[Any]], codes: dict[str, dict[str, str]]
+) -> dict[str, list[Any]]:
+    """Put codes in the place of keys: the generator knows its rows by key, the city by code."""
+    for field in kind.fields.values():
+        if field.is_ref and field.name in given:
+            pool = {
+                key: code for target in field.targets for key, code in codes.get(target, {}).items()
+            }
+            given[field.name] = [pool.get(key) for key in given[field.name]]
+    return given
+
+
+def _vehicle(i: float) -> str | None:
+    return f"vehicle-{int(i) + 1:06d}" if i == i else None
 
 
 def _devices(conn: Connection) -> None:

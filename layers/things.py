@@ -15,7 +15,7 @@ MOVERS = ("vehicle", "crew")
 HEALTH = {"poor": "minor", "dead": "major"}
 # Drawn as a colour of the ground, like green; every other area is a thin wash.
 GROUND = ("sub_compartment",)
-WIDEST = 10.0
+WIDEST = 8.0
 
 
 def drawn(kinds: dict[str, Kind]) -> list[Kind]:
@@ -124,7 +124,7 @@ def _lines(kind: Kind, p: Palette) -> list[Layer]:
     zoom, plain = first_zoom(kind), domain(kind)
     made = [_source(kind, type="line", minzoom=zoom, layout={"line-cap": "round", "line-join": "round"},
                     paint={"line-color": painted(kind, plain, p.get), "line-width": _width(kind),
-                           "line-opacity": 0.8})]  # fmt: skip
+                           "line-opacity": 0.6 if kind.flow else 0.8})]  # fmt: skip
     if kind.flow:
         arrow = {"icon-image": painted(kind, plain, lambda token: f"arrow:{token}"),
                  "symbol-placement": "line", "symbol-spacing": 120, "icon-padding": 0}  # fmt: skip
@@ -138,7 +138,7 @@ def _width(kind: Kind) -> Any:
     if not by:
         return 2
     amount = ["max", 0, ["to-number", ["get", by], 0]]
-    return ["min", WIDEST, ["+", 1, ["*", 1.8, ["log10", ["+", 1, amount]]]]]
+    return ["min", WIDEST, ["+", 1, ["*", 1.3, ["log10", ["+", 1, amount]]]]]
 
 
 def _polygons(kind: Kind, p: Palette) -> list[Layer]:

@@ -13,7 +13,7 @@ from types import FrameType
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from twin import alter, cases, db, inspection, jobs
+from twin import alter, cases, catalogue, counts, db, inspection, jobs
 from twin.log import start_logging
 
 log = structlog.get_logger("worker")
@@ -59,6 +59,8 @@ class Work:
                 break
             log.info("job", task=job.task, id=job.id, done=job.result is not None)
             done += 1
+        with db.engine("app").begin() as conn:
+            done += len(counts.follow(conn, catalogue.all_kinds(conn)))
         return done + inspection.follow()
 
 

@@ -124,7 +124,7 @@ def trees(net: Network, road_name: np.ndarray, seed: int, most: int) -> Rows:
     return rows
 
 
-def _places(
+def kerb_places(
     net: Network, n: int, gen: np.random.Generator, near_km: float
 ) -> tuple[Floats, np.ndarray]:
     """Return n places at the kerb, more of them near the focus but some in every town."""
@@ -147,7 +147,7 @@ def _places(
 def toilets(net: Network, road_name: np.ndarray, seed: int, n: int) -> Rows:
     """Return public toilets at the kerb."""
     gen = rng(seed, 51)
-    xy, edge = _places(net, n, gen, 7.0)
+    xy, edge = kerb_places(net, n, gen, 7.0)
     rows: Rows = []
     for i in range(n):
         grade = str(gen.choice(["1", "2", "3"], p=[0.3, 0.5, 0.2]))
@@ -175,7 +175,7 @@ def toilets(net: Network, road_name: np.ndarray, seed: int, n: int) -> Rows:
 def bins(net: Network, road_name: np.ndarray, seed: int, n: int) -> Rows:
     """Return litter bins at the kerb."""
     gen = rng(seed, 52)
-    xy, edge = _places(net, n, gen, 3.2)
+    xy, edge = kerb_places(net, n, gen, 3.2)
     kind = gen.choice(["dual", "single", "smart"], n, p=[0.72, 0.2, 0.08])
     return [
         {
@@ -199,7 +199,7 @@ def _day(gen: np.random.Generator, since: int) -> str:
 def cameras(net: Network, road_name: np.ndarray, land: Land, seed: int, n: int) -> Rows:
     """Return cameras at the kerb, with the twenty digits of the national code."""
     gen = rng(seed, 53)
-    xy, edge = _places(net, n, gen, 5.0)
+    xy, edge = kerb_places(net, n, gen, 5.0)
     district = land.district_of(xy)
     rows: Rows = []
     for i in range(n):
@@ -239,7 +239,7 @@ def sensors(hosts: dict[str, tuple[str, Floats]], net: Network, seed: int, n: in
         count = round(n * part)
         host = hosts.get(kind)
         if host is None:
-            xy = _places(net, count, gen, 9.0)[0]
+            xy = kerb_places(net, count, gen, 9.0)[0]
         else:
             xy = host[1][
                 gen.choice(len(host[1]), count, replace=len(host[1]) < count)
@@ -275,7 +275,7 @@ _TITLES = {
 def crews(net: Network, land: Land, district_names: dict[str, str], seed: int) -> Rows:
     """Return crews at stations by the road, each with its skills and shift."""
     gen = rng(seed, 55)
-    xy = _places(net, 6_000, gen, 12.0)[0]
+    xy = kerb_places(net, 6_000, gen, 12.0)[0]
     district = land.district_of(xy)
     rows: Rows = []
     for code, count in CREWS.items():
@@ -316,7 +316,7 @@ def vehicles(crew_rows: Rows, net: Network, land: Land, seed: int) -> Rows:
     gen = rng(seed, 56)
     taken: set[str] = set()
     rows: Rows = []
-    xy = _places(net, 400, gen, 9.0)[0]
+    xy = kerb_places(net, 400, gen, 9.0)[0]
     titles = {
         "sweeper": "清扫车",
         "sprinkler": "洒水车",

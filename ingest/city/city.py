@@ -11,7 +11,7 @@ import shapely
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from ingest.city import assets, buildings, green, land, names, roads
+from ingest.city import assets, buildings, green, land, names, places, roads, topics
 from ingest.city.land import Land
 from ingest.city.plane import Floats, Geoms, facts, rng, subtract, to_lonlat
 from ingest.city.roads import Network
@@ -42,7 +42,10 @@ def generate(seed: int = SEED) -> dict[str, gpd.GeoDataFrame]:
     built = buildings.make(net.blocks, room(net, park_area, park.used, ground), seed, 23_500)
     rows["building"] = _buildings(buildings.with_landmarks(built))
     _assets(rows, net, road_name, ground, seed)
-    return {kind: _frame(kind, rows[kind]) for kind in ORDER}
+    standing = places.start(net, ground, road_name, rows, seed)
+    topics.ground(standing)
+    topics.add(standing)
+    return {kind: _frame(kind, rows[kind]) for kind in (*ORDER, *topics.order())}
 
 
 def _assets(
@@ -237,12 +240,12 @@ def _frame(kind: str, rows: Rows) -> gpd.GeoDataFrame:
     if "xy" in rows[0]:
         geoms = shapely.points(_xy(rows))
     else:
-        geoms = np.array([r["geom"] for r in rows], dtype=object)
+        geoms = np.array([r.get("geom") for r in rows], dtype=object)
     frame = pd.DataFrame([{k: v for k, v in r.items() if k not in ("geom", "xy")} for r in rows])
     if kind in ("park", "green_space", "sub_compartment", "water_body"):
         frame["area_m2"] = np.round(shapely.area(geoms), 0)
     out = to_lonlat(geoms)
-    bad = ~shapely.is_valid(out)
+    bad = ~shapely.is_valid(out) & ~shapely.is_missing(out)
     out[bad] = shapely.make_valid(out[bad], method="structure", keep_collapsed=False)
     frame["source_key"] = [f"{kind}-{i + 1:06d}" for i in range(len(rows))]
     return gpd.GeoDataFrame(frame, geometry=out, crs="EPSG:4326")

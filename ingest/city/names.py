@@ -52,6 +52,16 @@ def _two(gen: np.random.Generator) -> str:
     return _LETTERS_A[a] + _LETTERS_B[b]
 
 
+def street(gen: np.random.Generator) -> str:
+    """Return the name of some street."""
+    return _two(gen) + "路"
+
+
+def place(gen: np.random.Generator) -> str:
+    """Return a word that sites and estates are named by."""
+    return _PARK_A[int(gen.integers(len(_PARK_A)))] + _PARK_B[int(gen.integers(len(_PARK_B)))]
+
+
 def park(gen: np.random.Generator, taken: set[str], area_m2: float) -> str:
     """Return a park's name that is not taken yet."""
     ending = "公园" if area_m2 > 9_000 else "口袋公园" if area_m2 < 5_000 else "绿苑公园"

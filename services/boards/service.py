@@ -140,11 +140,15 @@ def bins(
             "cast(:a as timestamptz) + (i + 1) * cast(:w as interval) as g "
             "from generate_series(0, :n - 1) i) "
             "select s.f as from, s.g as to, "
-            f'(select count(*) from twin."case" c where opened_at >= s.f and opened_at < s.g and {scope}) as opened, '
-            f'(select count(*) from twin."case" c where closed_at >= s.f and closed_at < s.g and {scope}) as closed, '
-            "(select count(*) from twin.journal c where class = 'case' and action = 'late' "
+            + "".join(
+                f'(select count(*) from twin."case" c where process = :process and {at} >= s.f '
+                f"and {at} < s.g and {scope}) as {name}, "
+                for at, name in (("opened_at", "opened"), ("closed_at", "closed"))
+            )
+            + "(select count(*) from twin.journal c where class = 'case' and action = 'late' "
+            "and after->>'process' = :process "
             f"and at >= s.f and at < s.g and {scope}) as late from s order by s.i"
         ),
-        {"a": start, "w": width, "n": count, **more},
+        {"a": start, "w": width, "n": count, "process": PROCESS, **more},
     ).mappings()
     return [dict(r) for r in rows]

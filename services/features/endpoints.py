@@ -15,7 +15,7 @@ from services.features import pages, repository
 from services.features.crs import CRS84, named
 from services.web.auth import Caller
 from services.web.params import Moment, box, moment
-from twin import catalogue, db, filters, versions
+from twin import catalogue, counts, db, filters, versions
 from twin.errors import BadRequest, FilterError, NotFound
 from twin.kinds import Kind
 from twin.scope import Actor
@@ -95,7 +95,7 @@ def api(request: Request) -> Response:
     return Response(raw, media_type="application/vnd.oai.openapi+json;version=3.0")
 
 
-async def _collection(conn: Any, kind: Kind, actor: Actor) -> dict[str, Any]:
+def _collection(kind: Kind, count: counts.Count) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": kind.kind,
         "title": f"{kind.title['zh']} {kind.title['en']}",
@@ -108,10 +108,8 @@ async def _collection(conn: Any, kind: Kind, actor: Actor) -> dict[str, Any]:
             _link(f"/collections/{kind.kind}/queryables", QUERYABLES, SCHEMA),
         ],
     }
-    if kind.geometry != "none":
-        edges = (await conn.execute(repository.extent(kind, actor))).one()
-        if edges[0] is not None:
-            found["extent"] = {"spatial": {"bbox": [list(edges)], "crs": CRS84}}
+    if count.extent:
+        found["extent"] = {"spatial": {"bbox": [list(count.extent)], "crs": CRS84}}
     return found
 
 
@@ -122,7 +120,8 @@ async def collections(
     """List the kinds that the caller may read."""
     async with db.async_engine("app").connect() as conn:
         known = await conn.run_sync(catalogue.readable, actor)
-        said = [await _collection(conn, kind, actor) for kind in known.values()]
+        held = await conn.run_sync(counts.of_kinds, actor, known)
+    said = [_collection(kind, held[name]) for name, kind in known.items()]
     return _answer(
         request, f, {"links": [_link("/collections", "self")], "collections": said}, "Collections"
     )
@@ -135,7 +134,8 @@ async def collection(
     """Describe one kind."""
     async with db.async_engine("app").connect() as conn:
         kind = await conn.run_sync(catalogue.one, actor, name)
-        said = await _collection(conn, kind, actor)
+        held = await conn.run_sync(counts.of_kinds, actor, {name: kind})
+    said = _collection(kind, held[name])
     return _answer(request, f, said, name)
 
 

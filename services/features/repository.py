@@ -91,16 +91,6 @@ def item(kind: Kind, actor: Actor, thing_id: str, moment: datetime | None) -> sa
     return sa.select(source.c.version, feature).where(same, visible(actor, source, kind))
 
 
-def extent(kind: Kind, actor: Actor) -> sa.Select[Any]:
-    """Return the statement of the extent of what the actor sees, in degrees."""
-    source = as_of(kind, None)
-    f = sa.func.public
-    hull = f.ST_Extent(source.c.geom)
-    return sa.select(
-        *(getattr(f, n)(hull) for n in ("ST_XMin", "ST_YMin", "ST_XMax", "ST_YMax"))
-    ).where(visible(actor, source, kind))
-
-
 def registered(kind: Kind, thing_id: str) -> sa.Select[Any]:
     """Return the statement of the id of a thing of a kind, by id or code, standing or gone."""
     thing = sa.table("thing", sa.column("id"), sa.column("code"), sa.column("kind"), schema="twin")

@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
-from twin import cases, catalogue, history, lineage, names, pastnames
+from twin import cases, catalogue, history, lineage, names, pastnames, units
 from twin import versions as past
 from twin.errors import NotFound
 from twin.eventview import View
@@ -138,7 +138,7 @@ def _field(field: Field, value: Any) -> dict[str, Any]:
         "title": field.title,
         "value": value,
         "text": said,
-        "unit": field.unit,
+        "unit": units.shown(field.unit),
     }
 
 

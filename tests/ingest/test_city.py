@@ -17,6 +17,7 @@ from twin import kinds
 from twin.errors import BadRequest
 
 Frames = dict[str, gpd.GeoDataFrame]
+RECORDS = {k.kind for k in kinds.shipped() if k.geometry == "none"}
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +43,16 @@ def test_known_figures(frames: Frames) -> None:
     counts = {kind: len(frame) for kind, frame in frames.items()}
     assert counts["district"] == 16 and counts["street"] == 234 and counts["park"] == 973
     assert counts["crew"] == 120 and counts["vehicle"] == 300
-    assert 45_000 < sum(counts.values()) < 60_000
+    assert 70_000 < sum(counts.values()) < 82_000
     assert set(counts) == {k.kind for k in kinds.shipped()}
 
 
 def test_every_shape_is_valid_and_there(frames: Frames) -> None:
     for kind, frame in frames.items():
         shapes = np.asarray(frame.geometry.array, dtype=object)
+        if kind in RECORDS:
+            assert shapely.is_missing(shapes).all(), kind
+            continue
         assert shapely.is_valid(shapes).all() and not shapely.is_empty(shapes).any(), kind
         bounds = shapely.total_bounds(shapes)
         assert bounds[0] > 120.5 and bounds[1] > 30.2 and bounds[2] < 122.8 and bounds[3] < 32.0, (
@@ -152,3 +156,46 @@ def test_plates_are_unique_and_look_right(frames: Frames) -> None:
     plates = frames["vehicle"]["plate"]
     assert plates.is_unique
     assert all(re.fullmatch(r"沪[A-N]·D?\d{5}", p) for p in plates)
+
+
+def test_every_relation_leads_to_a_row_that_is_there(frames: Frames) -> None:
+    keys = {key for frame in frames.values() for key in frame["source_key"]}
+    for kind in kinds.shipped():
+        for name in {*kind.relations} & {*frames[kind.kind].columns}:
+            said = {v for v in frames[kind.kind][name] if isinstance(v, str)}
+            assert said <= keys, f"{kind.kind}.{name}"
+            assert {v.rsplit("-", 1)[0] for v in said} <= set(kind.fields[name].targets)
+
+
+def test_every_record_hangs_on_a_thing_at_a_time(frames: Frames) -> None:
+    for kind in kinds.shipped():
+        if kind.is_record:
+            frame = frames[kind.kind]
+            assert frame["about"].notna().all(), kind.kind
+            assert frame[str(kind.happened)].notna().all(), kind.kind
+
+
+def test_flows_run_between_the_things_they_name(frames: Frames) -> None:
+    rows = {f"{k}": f.set_index("source_key").geometry for k, f in frames.items()}
+    for kind in (k for k in kinds.shipped() if k.flow):
+        frame = frames[kind.kind]
+        assert (frame[kind.flow["amount"]] > 0).all()
+        for row in frame.head(5).itertuples():
+            origin = getattr(row, kind.flow["from"])
+            place = rows[origin.rsplit("-", 1)[0]][origin]
+            assert row.geometry.distance(place) < 0.02, kind.kind
+
+
+def test_the_zoo_the_old_trees_and_the_river_lights_are_where_they_belong(frames: Frames) -> None:
+    zoo = frames["park"].set_index("name").loc["上海动物园"].geometry.buffer(1e-4)
+    assert frames["enclosure"].within(zoo).all()
+    houses = frames["enclosure"].set_index("source_key")["name"]
+    tigers = frames["animal"][frames["animal"]["species"] == "华南虎"]
+    assert {houses[about] for about in tigers["about"]} == {"虎山"}
+    trees = frames["ancient_tree"]
+    assert trees["tag"].is_unique and trees["story"].notna().all()
+    first = trees[trees["class"] == "1"]
+    assert len(first) > 20 and (first["age_years"] >= 300).all()
+    river = flat(frames["water_body"])[list(frames["water_body"]["name"]).index("黄浦江")]
+    lamps = flat(frames["lamp"][frames["lamp"]["bank"] != "none"])
+    assert len(lamps) > 1_000 and (shapely.distance(lamps, river) < 400).mean() > 0.95

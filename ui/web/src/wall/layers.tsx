@@ -86,7 +86,7 @@ function Found({ known }: { known: Map<string, LayerNode> }) {
   const allOn = ids.every((id) => !s.hidden.value.has(id));
   return (
     <section>
-      <h3 class="muted small found">
+      <h3 class="muted small hits">
         {found.length ? t("layers.found", { n: found.length }) : t("layers.nothing")}
         {found.length > 0 && <button class="plain" onClick={() => flip(ids, !allOn)}>{t(allOn ? "layers.none" : "layers.all")}</button>}
       </h3>
