@@ -27,6 +27,7 @@ from services.positions.endpoints import router as positions
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
+from services.versions.endpoints import router as versions
 from services.web import errors
 from twin import db
 
@@ -62,7 +63,7 @@ def create_app() -> FastAPI:
     errors.install(app)
     for router in (
         health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        features, tiles, kinds, jobs, codes,
+        features, tiles, kinds, jobs, versions, codes,
     ):  # fmt: skip
         app.include_router(router)
     return app

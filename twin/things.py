@@ -314,6 +314,22 @@ def _journal(
     )
 
 
+def journal_rows(
+    conn: Connection,
+    kind: Kind,
+    action: str,
+    thing_ids: Sequence[UUID],
+    *,
+    actor: str,
+    note: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the entry of things as they stand now, without a state before."""
+    names = {"kind": kind.kind, "actor": actor, "level": kind.level, "ids": list(thing_ids),
+             "note": _note(None, note)}  # fmt: skip
+    rows = f"(select * from {kind.topic}.{kind.kind} where id = any(:ids)) t"
+    _journal(conn, kind, action, rows, "null::jsonb", names)
+
+
 def _note(load: int | None, more: Mapping[str, Any] | None) -> str | None:
     said = {**({"load": load} if load is not None else {}), **(more or {})}
     return journal.dumped(said) if said else None
