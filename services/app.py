@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -45,9 +46,9 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
         await db.async_engine(role).dispose()
 
 
-def _stale_tiles(entry: dict[str, object]) -> None:
+def _stale_tiles(entry: dict[str, Any]) -> None:
     if entry["class"] in ("thing", "load", "declaration") and entry["kind"]:
-        tile_cache.bump(str(entry["kind"]).removeprefix("kind:"))
+        tile_cache.touch(str(entry["kind"]).removeprefix("kind:"), entry.get("box"))
 
 
 def create_app() -> FastAPI:

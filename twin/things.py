@@ -63,7 +63,9 @@ def write(
     names = {"kind": kind.kind, "source": source, "actor": actor, "level": kind.level,
              "note": _note(load, note)}  # fmt: skip
     compared = [c for c in given if c not in ("source_key", "code")]
-    if kind.kind != "district":
+    # Without a shape, or what it hangs on, nothing says that the place has changed.
+    placed = host_field(kind) if kind.geometry == "none" else "geom"
+    if kind.kind != "district" and placed in columns:
         compared += [p for p in PLACES if p not in compared and p != kind.kind]
     _match(conn, kind, compared, names)
     updated = _update(conn, kind, compared, names)
@@ -255,7 +257,7 @@ def _register(conn: Connection, kind: Kind, source: str) -> None:
 
 def _insert(conn: Connection, kind: Kind, given: list[str], names: Mapping[str, Any]) -> int:
     _give_codes(conn, kind)
-    place = "null" if kind.geometry == "none" else "st_pointonsurface(geom)"
+    place = "st_pointonsurface(geom)" if "geom" in given else "null"
     conn.execute(
         text(
             "with made as (insert into twin.thing (id, kind, code, name, district, street, level, "
