@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
-from twin import cases, catalogue, history, names
+from twin import cases, catalogue, history, names, units
 from twin.errors import NotFound
 from twin.eventview import View
 from twin.kinds import Field, Kind
@@ -136,7 +136,7 @@ def _field(field: Field, value: Any) -> dict[str, Any]:
         "title": field.title,
         "value": value,
         "text": said,
-        "unit": field.unit,
+        "unit": units.shown(field.unit),
     }
 
 
