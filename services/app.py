@@ -23,6 +23,8 @@ from services.jobs.endpoints import router as jobs
 from services.kinds.endpoints import router as kinds
 from services.live.endpoints import router as live
 from services.live.hub import hub
+from services.loads.downloads import router as downloads
+from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
 from services.positions.endpoints import router as positions
 from services.things.endpoints import router as things
@@ -64,7 +66,7 @@ def create_app() -> FastAPI:
     errors.install(app)
     for router in (
         health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        features, tiles, kinds, jobs, versions, codes,
+        features, tiles, kinds, jobs, versions, codes, loads, downloads,
     ):  # fmt: skip
         app.include_router(router)
     return app
