@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -29,6 +30,7 @@ from services.positions.endpoints import router as positions
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
+from services.versions.endpoints import router as versions
 from services.web import errors
 from twin import db
 
@@ -46,9 +48,9 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
         await db.async_engine(role).dispose()
 
 
-def _stale_tiles(entry: dict[str, object]) -> None:
+def _stale_tiles(entry: dict[str, Any]) -> None:
     if entry["class"] in ("thing", "load", "declaration") and entry["kind"]:
-        tile_cache.bump(str(entry["kind"]).removeprefix("kind:"))
+        tile_cache.touch(str(entry["kind"]).removeprefix("kind:"), entry.get("box"))
 
 
 def create_app() -> FastAPI:
@@ -64,7 +66,7 @@ def create_app() -> FastAPI:
     errors.install(app)
     for router in (
         health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        features, tiles, kinds, jobs, codes, loads, downloads,
+        features, tiles, kinds, jobs, versions, codes, loads, downloads,
     ):  # fmt: skip
         app.include_router(router)
     return app
