@@ -6,6 +6,7 @@ import { t, tt, type Key } from "../../common/i18n";
 import * as api from "./api";
 import { CheckMap } from "./checkmap";
 import * as m from "./model";
+import { told, worth } from "./reasons";
 
 type Tab = "refused" | "changed" | "mended";
 
@@ -56,7 +57,7 @@ function Refused({ row }: { row: api.Row }) {
       <button class="line" aria-expanded={open} onClick={() => (m.chosenRow.value = open ? null : row.row)}>
         <Icon name={open ? "chevron-down" : "chevron-right"} /><span class="no">{num(row.row)}</span>
         <span class="name cut">{(called && row.given[called]) || "—"}</span>
-        <span class="why cut">{row.reason}</span>
+        <span class="why cut" title={row.reason}>{told(row.reason)}</span>
         {fixed && <span class="tag fixed">{t("load.corrected")}</span>}
       </button>
       {open && <div class="cells">{used.map((c) => <Cell row={row} column={c} bad={c === bad} />)}</div>}
@@ -98,7 +99,13 @@ function Changed({ rows }: { rows: api.Change[] }) {
 function Reasons({ result, only, onOnly }: { result: api.Result; only: string | null; onOnly: (r: string | null) => void }) {
   const all = Object.entries(result.reasons).sort((a, b) => b[1] - a[1]);
   if (all.length < 2) return null;
-  return <ul class="reasons">{all.slice(0, 8).map(([why, n]) => <li><button class={only === why ? "on" : ""} aria-pressed={only === why} onClick={() => onOnly(only === why ? null : why)}><b>{num(n)}</b>{why}</button></li>)}</ul>;
+  return <ul class="reasons">{all.slice(0, 8).map(([why, n]) => <li><button class={only === why ? "on" : ""} aria-pressed={only === why} onClick={() => onOnly(only === why ? null : why)}><b>{num(n)}</b>{grouped(result, why)}</button></li>)}</ul>;
+}
+
+/** What a group of reasons has in common, said by the first of its rows. */
+function grouped(result: api.Result, why: string): string {
+  const first = result.refused.find((r) => short(r.reason) === why);
+  return first ? told(first.reason) : why;
 }
 
 const short = (reason: string) => reason.replace(/'[^']*'|[-\d.]+/g, "…").slice(0, 80);
@@ -120,9 +127,9 @@ export function Checked() {
           {!shown && <p class="clean"><Icon name="check-check" size={20} />{t("load.clean")}</p>}
           {tab === "refused" && result.quarantined > 0 && <ul class="rows">{rows.slice(0, 200).map((r) => <Refused row={r} key={r.row} />)}</ul>}
           {tab === "changed" && result.updated > 0 && <Changed rows={result.diff} />}
-          {tab === "mended" && result.repaired > 0 && <ul class="rows">{result.mended.slice(0, 200).map((r) => <li><p class="line"><span class="no">{num(r.row)}</span><span class="why cut">{r.reason}</span></p></li>)}</ul>}
+          {tab === "mended" && result.repaired > 0 && <ul class="rows">{result.mended.slice(0, 200).map((r) => <li><p class="line"><span class="no">{num(r.row)}</span><span class="why cut">{told(r.reason)}</span></p></li>)}</ul>}
           {shown > 200 && <p class="muted small more">{t("load.first200", { n: num(shown) })}</p>}
-          {result.notes.map((n) => <p class="note"><Icon name="info" />{n}</p>)}
+          {worth(result.notes).map((n) => <p class="note"><Icon name="info" />{told(n)}</p>)}
         </div>
         {m.suggested.value!.geometry !== "none" && <CheckMap rows={result.refused} />}
       </div>
@@ -134,7 +141,7 @@ export function Checked() {
         </div>
         <button class="btn" onClick={() => (m.step.value = "map")} disabled={m.busy.value}>{t("load.remap")}</button>
         <button class={fixes ? "btn main" : "btn"} data-do="check" disabled={m.busy.value} onClick={() => void m.check()}>{t("load.recheck")}</button>
-        <button class={fixes ? "btn" : "btn main"} data-do="commit" disabled={m.busy.value || fixes > 0 || result.inserted + result.updated + result.unchanged === 0} onClick={() => void m.commit()}>{m.busy.value ? t("load.working") : t("load.commit", { n: num(result.inserted + result.updated) })}</button>
+        <button class={fixes ? "btn" : "btn main"} data-do="commit" disabled={m.busy.value || fixes > 0 || result.inserted + result.updated === 0} onClick={() => void m.commit()}>{m.busy.value ? t("load.working") : t("load.commit", { n: num(result.inserted + result.updated) })}</button>
       </footer>
     </>
   );

@@ -7,6 +7,7 @@ import { go, tell } from "../state";
 import * as api from "./api";
 import { Counters } from "./check";
 import * as m from "./model";
+import { told, worth } from "./reasons";
 
 export function Done() {
   const result = m.result.value!;
@@ -31,7 +32,7 @@ export function Done() {
         {!undone && result.inserted + result.updated > 0 && <button class="btn" data-do="undo" onClick={() => void undo()}><Icon name="undo-2" />{t("load.undo")}</button>}
         <button class="btn main" onClick={() => go("data")}>{t("load.next")}</button>
       </p>
-      {result.notes.map((n) => <p class="note"><Icon name="info" />{n}</p>)}
+      <div>{worth(result.notes).map((n) => <p class="note"><Icon name="info" />{told(n)}</p>)}</div>
     </section>
   );
 }

@@ -20,7 +20,11 @@ function groups(all: api.Kinds, q: string): Group[] {
     return { title: tt(d.title), kinds: all.kinds.filter((k) => k.databases.includes(key) && fits(k, group)) };
   });
   made.push({ title: t("load.base"), kinds: all.kinds.filter((k) => !k.databases.length && fits(k, "")) });
-  return made.filter((g) => g.kinds.length);
+  // What is itself called so comes before what only belongs to a group that is.
+  const own = (k: api.Kind) => (words.length && words.every((w) => `${k.kind} ${k.title.zh} ${k.title.en}`.toLowerCase().includes(w)) ? 0 : 1);
+  for (const g of made) g.kinds.sort((a, b) => own(a) - own(b) || Number(a.geometry === "none") - Number(b.geometry === "none"));
+  const best = (g: Group) => Math.min(...g.kinds.map(own));
+  return made.filter((g) => g.kinds.length).sort((a, b) => best(a) - best(b));
 }
 
 export function KindPicker({ value, onChoose, label }: { value: string; onChoose: (kind: string) => void; label: string }) {

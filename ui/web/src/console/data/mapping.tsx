@@ -4,6 +4,7 @@ import { t, tt, type Key } from "../../common/i18n";
 import * as api from "./api";
 import { KindPicker } from "./kindpicker";
 import * as m from "./model";
+import { told, worth } from "./reasons";
 
 const CRS: [string, Key][] = [["auto", "load.crs.auto"], ["EPSG:4326", "load.crs.wgs84"], ["EPSG:4490", "load.crs.cgcs"], ["gcj02", "load.crs.gcj02"], ["bd09", "load.crs.bd09"], ["sh2000", "load.crs.sh2000"], ["EPSG:4549", "load.crs.4549"], ["EPSG:3857", "load.crs.3857"]];
 const ENCODINGS = ["auto", "utf-8", "gb18030", "big5", "utf-16"];
@@ -52,13 +53,15 @@ function Line({ guess }: { guess: api.Guess }) {
   const s = m.suggested.value!, a = m.asked.value!;
   const isX = a.x === guess.name, isY = a.y === guess.name, isWkt = s.wkt === guess.name, isKey = a.key === guess.name;
   const target = a.mapping[guess.name] ?? "";
-  const place = isX ? "@x" : isY ? "@y" : isWkt ? "@wkt" : target === "-" ? "" : target;
+  const place = isX ? "@x" : isY ? "@y" : isWkt ? "@wkt" : target && target !== "-" ? target : isKey ? "@key" : "";
   const change = (v: string) => {
     const part: Partial<api.Asked> = { x: isX ? null : a.x, y: isY ? null : a.y };
     if (v === "@x") part.x = guess.name;
     if (v === "@y") part.y = guess.name;
+    if (v === "@key") part.key = guess.name;
+    else if (place === "@key") part.key = null;
     m.say(part);
-    if (!v.startsWith("@")) m.setTarget(guess.name, v);
+    if (!v.startsWith("@") || v === "@key") m.setTarget(guess.name, v === "@key" ? "" : v);
   };
   const taken = new Map(Object.entries(a.mapping).map(([c, f]) => [f, c]));
   return (
@@ -70,15 +73,21 @@ function Line({ guess }: { guess: api.Guess }) {
         <select class={place ? "pick" : "pick none"} aria-label={t("load.target", { c: guess.name })} value={place} onChange={(e) => change(e.currentTarget.value)}>
           <option value="">{t("load.notused")}</option>
           {s.geometry === "point" && !s.shapes && <optgroup label={t("load.place")}><option value="@x">{t("load.x")}</option><option value="@y">{t("load.y")}</option></optgroup>}
+          <option value="@key">{t("load.key.only")}</option>
           {isWkt && <option value="@wkt">{t("load.wkt")}</option>}
           <optgroup label={t("load.fields")}>
             {s.fields.map((f) => <option value={f.name}>{tt(f.title)}{f.unit ? ` (${f.unit})` : ""}{f.required ? " *" : ""}{taken.has(f.name) && taken.get(f.name) !== guess.name ? ` ← ${taken.get(f.name)}` : ""}</option>)}
           </optgroup>
         </select>
       </td>
-      <td>{place.startsWith("@") ? <span class="sure small"><i aria-hidden="true"><b style={{ width: "100%" }} /></i>{t("load.place")}</span> : <Sure guess={guess} target={target} />}</td>
+      <td>{place.startsWith("@") ? <span class="sure small"><i aria-hidden="true"><b style={{ width: "100%" }} /></i>{t(place === "@key" ? "load.key.tag" : "load.place")}</span> : <Sure guess={guess} target={target} />}</td>
     </tr>
   );
+}
+
+function used(column: string): boolean {
+  const a = m.asked.value!;
+  return (a.mapping[column] ?? "-") !== "-" || [a.x, a.y, a.key, m.suggested.value!.wkt].includes(column);
 }
 
 export function Mapping() {
@@ -91,7 +100,7 @@ export function Mapping() {
       {s && (
         <>
           {s.remembered && <p class="note good"><Icon name="history" />{t("load.remembered", { s: s.source })}</p>}
-          {f.notes.filter((n) => !n.startsWith("encoding")).map((n) => <p class="note"><Icon name="info" />{n}</p>)}
+          {worth(f.notes).map((n) => <p class="note"><Icon name="info" />{told(n)}</p>)}
           <div class="tablebox mapping" role="region" aria-label={t("load.mapping")} tabIndex={0}>
             <table class="table">
               <thead><tr><th scope="col">{t("load.col.column")}</th><th scope="col">{t("load.col.samples")}</th><th /><th scope="col">{t("load.col.field")}</th><th scope="col">{t("load.col.why")}</th></tr></thead>
@@ -104,7 +113,7 @@ export function Mapping() {
         <div class="grow">
           {m.unplaced.value && <p class="warn"><Icon name="triangle-alert" />{t("load.unplaced")}</p>}
           {lacking.length > 0 && <p class="warn"><Icon name="triangle-alert" />{t("load.lacking", { f: lacking.map((l) => tt(l.title)).join("、") })}</p>}
-          {s && !m.unplaced.value && !lacking.length && <p class="muted">{t("load.mapped", { n: s.columns.filter((c) => (m.asked.value!.mapping[c.name] ?? "-") !== "-").length, all: s.columns.length })}</p>}
+          {s && !m.unplaced.value && !lacking.length && <p class="muted">{t("load.mapped", { n: s.columns.filter((c) => used(c.name)).length, all: s.columns.length })}</p>}
         </div>
         <button class="btn main" data-do="check" disabled={!s || m.busy.value || m.unplaced.value} onClick={() => void m.check()}>{m.busy.value && m.progress.value !== null ? t("load.checking") : t("load.check")}</button>
       </footer>
