@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -23,6 +24,8 @@ from services.jobs.endpoints import router as jobs
 from services.kinds.endpoints import router as kinds
 from services.live.endpoints import router as live
 from services.live.hub import hub
+from services.loads.downloads import router as downloads
+from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
 from services.positions.endpoints import router as positions
 from services.things.endpoints import router as things
@@ -46,9 +49,9 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
         await db.async_engine(role).dispose()
 
 
-def _stale_tiles(entry: dict[str, object]) -> None:
+def _stale_tiles(entry: dict[str, Any]) -> None:
     if entry["class"] in ("thing", "load", "declaration") and entry["kind"]:
-        tile_cache.bump(str(entry["kind"]).removeprefix("kind:"))
+        tile_cache.touch(str(entry["kind"]).removeprefix("kind:"), entry.get("box"))
 
 
 def create_app() -> FastAPI:
@@ -64,7 +67,7 @@ def create_app() -> FastAPI:
     errors.install(app)
     for router in (
         health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        catalogue, features, tiles, kinds, jobs, versions, codes,
+        catalogue, features, tiles, kinds, jobs, versions, codes, loads, downloads,
     ):  # fmt: skip
         app.include_router(router)
     return app

@@ -56,19 +56,28 @@ def write(
     rows = check(kind, columns)
     if rows == 0:
         return Counts()
+    columns = {**columns, **_said(columns)}
     given = [name for name in columns if name in HEAD or name in kind.fields]
     _stage(conn, kind, columns, given, rows)
     _find_place(conn, kind)
     names = {"kind": kind.kind, "source": source, "actor": actor, "level": kind.level,
              "note": _note(load, note)}  # fmt: skip
     compared = [c for c in given if c not in ("source_key", "code")]
-    if kind.kind != "district":
+    # Without a shape, or what it hangs on, nothing says that the place has changed.
+    placed = host_field(kind) if kind.geometry == "none" else "geom"
+    if kind.kind != "district" and placed in columns:
         compared += [p for p in PLACES if p not in compared and p != kind.kind]
     _match(conn, kind, compared, names)
     updated = _update(conn, kind, compared, names)
     inserted = _insert(conn, kind, given, names)
     conn.execute(text("drop table stage"))
     return Counts(inserted=inserted, updated=updated, unchanged=rows - inserted - updated)
+
+
+def _said(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Return the header columns that are never nothing: an empty name is a name, no state is active."""
+    usual = {"name": "", "state": "active"}
+    return {c: [v or usual[c] for v in columns[c]] for c in usual if c in columns}
 
 
 def check(kind: Kind, columns: Mapping[str, Sequence[Any]]) -> int:
@@ -248,7 +257,7 @@ def _register(conn: Connection, kind: Kind, source: str) -> None:
 
 def _insert(conn: Connection, kind: Kind, given: list[str], names: Mapping[str, Any]) -> int:
     _give_codes(conn, kind)
-    place = "null" if kind.geometry == "none" else "st_pointonsurface(geom)"
+    place = "st_pointonsurface(geom)" if "geom" in given else "null"
     conn.execute(
         text(
             "with made as (insert into twin.thing (id, kind, code, name, district, street, level, "

@@ -155,7 +155,7 @@ def lamps(places: Places, n: int) -> Rows:
                 "lit": _pick(places, ["on", "off", "fault"], [0.93, 0.05, 0.02]),
                 "power_w": float(_pick(places, [9, 12, 18, 24, 36, 60])),
                 "colour_k": float(_pick(places, [2700, 3000, 4000])),
-                "bank": _bank(places, spot.shape) if riverside else "none",
+                "bank": _bank(places, spot.shape) if riverside else "no",
                 "count": int(places.gen.integers(1, 9)),
                 "located_in": area or (key(*spot.host) if spot.host and not riverside else None),
                 "controller": f"JK-{i // 24 + 1:03d}",

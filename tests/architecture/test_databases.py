@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from ingest.files import columns as naming
+from ingest.files.values import NOTHING
 from layers import databases, style
 from layers.tokens import tokens
 from tests.real import shared
@@ -96,6 +97,8 @@ def test_titles_units_and_codes(kind: Kind) -> None:
         assert re.search(r"[\u4e00-\u9fff]", field.title["zh"]), where
         assert field.unit is None or field.unit in UNITS, f"{where}: {field.unit}"
         for code, said in (field.codes or {}).items():
+            # A cell that reads like nothing would never come back as this code.
+            assert code.lower() not in NOTHING, f"{where}: {code}"
             assert isinstance(said, dict) and said["zh"] and said["en"], f"{where}: {code}"
         if field.min is not None and field.max is not None:
             assert field.min < field.max, where

@@ -197,5 +197,5 @@ def test_the_zoo_the_old_trees_and_the_river_lights_are_where_they_belong(frames
     first = trees[trees["class"] == "1"]
     assert len(first) > 20 and (first["age_years"] >= 300).all()
     river = flat(frames["water_body"])[list(frames["water_body"]["name"]).index("黄浦江")]
-    lamps = flat(frames["lamp"][frames["lamp"]["bank"] != "none"])
+    lamps = flat(frames["lamp"][frames["lamp"]["bank"] != "no"])
     assert len(lamps) > 1_000 and (shapely.distance(lamps, river) < 400).mean() > 0.95

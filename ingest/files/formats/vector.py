@@ -111,7 +111,7 @@ def open_vector(
     total = sum(one.count for one in chosen) if all(one.count >= 0 for one in chosen) else None
     made = Opened(
         format=kind, columns=columns, stream=lambda _size: iter(()), crs=first.crs, notes=notes,
-        total=total, layers=layers, layer=first.name, encoding=file.encoding,
+        total=total, layers=layers, layer=None if many else first.name, encoding=file.encoding,
     )  # fmt: skip
     made.stream = lambda size: _stream(file, chosen, made, size)
     return made
