@@ -14,3 +14,16 @@ def tile_of(lon: float, lat: float, zoom: int) -> tuple[int, int, int]:
     x = (lon + 180.0) / 360.0 * side
     y = (1.0 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2.0 * side
     return zoom, min(side - 1, max(0, int(x))), min(side - 1, max(0, int(y)))
+
+
+def tile_box(zoom: int, x: int, y: int, margin: float = 0.0) -> tuple[float, float, float, float]:
+    """Return west, south, east, north in degrees of an XYZ tile, wider by a share of its size."""
+    n = 2**zoom
+
+    def lat(row: float) -> float:
+        return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * row / n))))
+
+    return (
+        (x - margin) / n * 360 - 180, lat(y + 1 + margin),
+        (x + 1 + margin) / n * 360 - 180, lat(y - margin),
+    )  # fmt: skip

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
 from services.boards.endpoints import router as boards
+from services.catalogue.endpoints import router as catalogue
 from services.codes.endpoints import router as codes
 from services.dispatch.endpoints import router as dispatch
 from services.dispatch.roads import warm as warm_roads
@@ -22,11 +24,14 @@ from services.jobs.endpoints import router as jobs
 from services.kinds.endpoints import router as kinds
 from services.live.endpoints import router as live
 from services.live.hub import hub
+from services.loads.downloads import router as downloads
+from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
 from services.positions.endpoints import router as positions
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
+from services.versions.endpoints import router as versions
 from services.web import errors
 from twin import db
 
@@ -44,9 +49,9 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
         await db.async_engine(role).dispose()
 
 
-def _stale_tiles(entry: dict[str, object]) -> None:
+def _stale_tiles(entry: dict[str, Any]) -> None:
     if entry["class"] in ("thing", "load", "declaration") and entry["kind"]:
-        tile_cache.bump(str(entry["kind"]).removeprefix("kind:"))
+        tile_cache.touch(str(entry["kind"]).removeprefix("kind:"), entry.get("box"))
 
 
 def create_app() -> FastAPI:
@@ -62,7 +67,7 @@ def create_app() -> FastAPI:
     errors.install(app)
     for router in (
         health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        features, tiles, kinds, jobs, codes,
+        catalogue, features, tiles, kinds, jobs, versions, codes, loads, downloads,
     ):  # fmt: skip
         app.include_router(router)
     return app

@@ -13,13 +13,14 @@ from types import FrameType
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from ingest.files import uploads
 from twin import alter, cases, catalogue, counts, db, inspection, jobs
 from twin.log import start_logging
 
 log = structlog.get_logger("worker")
 SWEEP_EVERY_S = 5.0
 # Jobs change kinds and check quality: the modules that offer tasks are named here.
-TASKS = (alter, inspection)
+TASKS = (alter, inspection, uploads)
 WORK_EVERY_S = 1.0
 PLAN_EVERY_S = 600.0
 _stop = threading.Event()

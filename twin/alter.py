@@ -329,8 +329,21 @@ def _carry_out(conn: Connection, new: Kind, actor: str, allow_loss: bool, origin
             for sql in step.sql:
                 conn.execute(text(sql.replace(":", "\\:")))
         pastnames.remember(conn, new, made.renames, made.casts)
+        _retyped(conn, made)
     declarations.publish(conn, "kind", new.kind, dict(new.doc), origin=origin, actor=actor)
     return made
+
+
+def _retyped(conn: Connection, made: Plan) -> None:
+    """Remember whose values are written differently now: digests of older loads cannot hold."""
+    names = [s.what for s in made.steps if s.action in ("widen", "narrow", "reshape")]
+    conn.execute(
+        text(
+            "insert into twin.retyped (kind, field) select :k, unnest(cast(:f as text[])) "
+            "on conflict (kind, field) do update set at = now()"
+        ),
+        {"k": made.new.kind, "f": names},
+    )
 
 
 def _before(conn: Connection, made: Plan, actor: str) -> None:

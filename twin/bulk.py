@@ -23,7 +23,7 @@ from sqlalchemy.exc import OperationalError
 
 from gis.geometry import wkb_hex
 from gis.locate import Areas, near_order
-from twin import codes, db, ids, journal, things
+from twin import codes, db, ids, journal, pastnames, things
 from twin.errors import BadRequest, Unavailable
 from twin.history import first_versions
 from twin.kinds import Kind
@@ -344,8 +344,9 @@ def broken(conn: Connection, kinds: Mapping[str, Kind]) -> list[dict[str, Any]]:
     """Return the loads whose rows, as they first came, are not what their journal entry proves."""
     entries = conn.execute(
         text(
-            "select id, kind, note from twin.journal where class = 'load' and action = 'load' "
-            "and note->>'digest' is not null order by id"
+            "select j.id, j.kind, j.note, array(select field from twin.retyped r "
+            "where r.kind = j.kind and r.at > j.at) as retyped from twin.journal j "
+            "where class = 'load' and action = 'load' and note->>'digest' is not null order by id"
         )
     ).all()
     found = []
@@ -354,10 +355,10 @@ def broken(conn: Connection, kinds: Mapping[str, Kind]) -> list[dict[str, Any]]:
         note = entry.note
         if kind is None:
             continue
-        now = {f.renamed_from: f.name for f in kind.fields.values() if f.renamed_from}
+        now = pastnames.former(conn, kind.kind)
         columns = [now.get(c, c) for c in note["columns"]]
-        if any(c not in table(kind).c for c in columns):
-            continue  # a field was given up since: these rows cannot be proved any more
+        if any(c not in table(kind).c or c in entry.retyped for c in columns):
+            continue  # a field was given up or retyped since: these rows cannot be proved any more
         if (
             digest(conn, first_versions(kind, columns), columns, _spans(note["nums"]))
             != note["digest"]

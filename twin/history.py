@@ -44,8 +44,12 @@ def as_of(
     columns: list[Any] = [sa.column(n, now.c[n].type) for n in names]
     if geom:
         columns.append(sa.column("geom", now.c.geom.type))
-    made = sa.text(sql).bindparams(moment=moment, of_kind=kind.kind).columns(*columns)
-    return made.subquery("as_of")
+    # Unique names: a difference reads two moments in one statement.
+    bound: Any = (
+        sa.bindparam("moment", moment, unique=True),
+        sa.bindparam("of_kind", kind.kind, unique=True),
+    )
+    return sa.text(sql).bindparams(*bound).columns(*columns).subquery("as_of")
 
 
 def first_versions(kind: Kind, names: Iterable[str]) -> str:
@@ -85,16 +89,3 @@ def _past(kind: Kind, name: str, type_: Any) -> str:
 def _either(operator: str, name: str, former: Iterable[str]) -> str:
     said = ", ".join(f"h.attributes{operator}'{n}'" for n in (name, *former))
     return f"coalesce({said})"
-
-
-def versions(conn: sa.Connection, thing_id: Any) -> list[Any]:
-    """Return the journal entries of a thing, newest first."""
-    return list(
-        conn.execute(
-            sa.text(
-                "select s.seq, j.* from twin.journal j left join twin.sealed s on s.entry = j.id "
-                "where j.subject = :id order by j.version desc"
-            ),
-            {"id": thing_id},
-        )
-    )

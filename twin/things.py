@@ -63,7 +63,9 @@ def write(
     names = {"kind": kind.kind, "source": source, "actor": actor, "level": kind.level,
              "note": _note(load, note)}  # fmt: skip
     compared = [c for c in given if c not in ("source_key", "code")]
-    if kind.kind != "district":
+    # Without a shape, or what it hangs on, nothing says that the place has changed.
+    placed = host_field(kind) if kind.geometry == "none" else "geom"
+    if kind.kind != "district" and placed in columns:
         compared += [p for p in PLACES if p not in compared and p != kind.kind]
     _match(conn, kind, compared, names)
     updated = _update(conn, kind, compared, names)
@@ -255,7 +257,7 @@ def _register(conn: Connection, kind: Kind, source: str) -> None:
 
 def _insert(conn: Connection, kind: Kind, given: list[str], names: Mapping[str, Any]) -> int:
     _give_codes(conn, kind)
-    place = "null" if kind.geometry == "none" else "st_pointonsurface(geom)"
+    place = "st_pointonsurface(geom)" if "geom" in given else "null"
     conn.execute(
         text(
             "with made as (insert into twin.thing (id, kind, code, name, district, street, level, "
@@ -312,6 +314,22 @@ def _journal(
         f"cast(:note as jsonb) from {source} order by t.id",
         names,
     )
+
+
+def journal_rows(
+    conn: Connection,
+    kind: Kind,
+    action: str,
+    thing_ids: Sequence[UUID],
+    *,
+    actor: str,
+    note: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the entry of things as they stand now, without a state before."""
+    names = {"kind": kind.kind, "actor": actor, "level": kind.level, "ids": list(thing_ids),
+             "note": _note(None, note)}  # fmt: skip
+    rows = f"(select * from {kind.topic}.{kind.kind} where id = any(:ids)) t"
+    _journal(conn, kind, action, rows, "null::jsonb", names)
 
 
 def _note(load: int | None, more: Mapping[str, Any] | None) -> str | None:

@@ -38,6 +38,7 @@ _XML_ROOTS = (
 )  # fmt: skip
 # What no text holds: a file with it is something else.
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c\x1d\x1f]")
+_DBF = (b"\x02", b"\x03", b"\x30", b"\x31", b"\x83", b"\x8b", b"\xf5")
 _PARTS = (".dbf", ".shx", ".prj", ".cpg", ".sbn", ".sbx", ".qix")
 
 
@@ -50,7 +51,7 @@ def kind_of(path: Path) -> str:
         raise Unreadable(f"{path.name} is empty.")
     if size > MAX_BYTES:
         raise Unreadable(f"{path.name} is larger than 4 GiB; split it.")
-    if path.suffix.lower() in _PARTS:
+    if path.suffix.lower() in _PARTS and not _alone(path):
         raise Unreadable(f"{path.name} is a part of a shapefile; name its .shp file.")
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -61,6 +62,12 @@ def kind_of(path: Path) -> str:
             "convert it to GeoPackage."
         )
     return found
+
+
+def _alone(path: Path) -> bool:
+    """Tell whether a DBF is a table of its own and no part of a shapefile."""
+    shapes = (path.with_suffix(ending) for ending in (".shp", ".SHP"))
+    return path.suffix.lower() == ".dbf" and not any(p.is_file() for p in shapes)
 
 
 def _binary(path: Path, head: bytes) -> str | None:
@@ -75,6 +82,8 @@ def _binary(path: Path, head: bytes) -> str | None:
         return "gpkg" if head[68:72] in (b"GPKG", b"GP10", b"GP11") else "sqlite"
     if head[4:15] == b"\x0a\x09OSMHeader"[:11]:
         return "pbf"
+    if path.suffix.lower() == ".dbf" and head[:1] in _DBF:
+        return "dbf"
     if head.startswith((b"\x08\x05", b"\xc8\x09\xfe\x02")):
         return "dgn"
     return None

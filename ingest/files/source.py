@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.files import sniff
+from ingest.files import corrections, sniff
 from ingest.files.formats import unpack
 from ingest.files.formats.delimited import open_delimited
 from ingest.files.formats.opened import ROWS, Opened, Source
@@ -25,7 +25,13 @@ def open_source(
 
     `prefer` is the geometry (point, line, polygon, none) that decides between layers.
     """
-    return _open(path, path.name, encoding, layer, prefer)
+    made = _open(path, path.name, encoding, layer, prefer)
+    cells = corrections.read(path)
+    if cells:
+        stream = made.stream
+        made.stream = lambda size: corrections.apply(stream(size), cells)
+        made.notes.append(f"{len(cells)} rows were corrected by hand")
+    return made
 
 
 def _open(path: Path, shown: str, encoding: str, layer: str | None, prefer: str | None) -> Opened:

@@ -10,6 +10,7 @@ from typing import Any
 
 from layers.tokens import tokens
 from services.codes.service import open_now
+from twin import units
 from twin.kinds import Field, Kind
 
 _TEXTS = {
@@ -99,7 +100,8 @@ def _said(field: Field, value: Any, lang: str, t: dict[str, str]) -> str:
     if isinstance(value, float):
         value = f"{value:,.1f}".removesuffix(".0")
     text = field.text(value, lang) or ""
-    return f"{text} {field.unit}" if field.unit else text
+    unit = units.shown(field.unit)
+    return f"{text} {unit[lang]}" if unit else text
 
 
 def message(

@@ -15,7 +15,7 @@ from services.features import pages, repository
 from services.features.crs import CRS84, named
 from services.web.auth import Caller
 from services.web.params import Moment, box, moment
-from twin import catalogue, counts, db, filters
+from twin import catalogue, counts, db, filters, versions
 from twin.errors import BadRequest, FilterError, NotFound
 from twin.kinds import Kind
 from twin.scope import Actor
@@ -277,6 +277,25 @@ async def item(name: str, thing_id: str, actor: Caller, datetime: Moment = None)
     links = [
         _link(f"/collections/{name}/items/{thing_id}", "self", GEOJSON),
         _link(f"/collections/{name}", "collection"),
+        _link(f"/collections/{name}/items/{thing_id}/history", "version-history", GEOJSON),
     ]
     raw = row[1][:-1] + ', "links": ' + json.dumps(links) + "}"
     return Response(raw, media_type=GEOJSON, headers={"ETag": f'"{row[0]}"'})
+
+
+@router.get("/collections/{name}/items/{thing_id}/history")
+async def item_history(name: str, thing_id: str, actor: Caller) -> Response:
+    """Return every version of a feature, newest first, with its lineage; removed ones as well."""
+    async with db.async_engine("app").connect() as conn:
+        kind = await conn.run_sync(catalogue.one, actor, name)
+        found = (await conn.execute(repository.registered(kind, thing_id))).scalar()
+        if found is None:
+            raise NotFound(f"There is no such {name}.")
+        said = await conn.run_sync(versions.collection, kind, actor, found)
+    if not said["features"]:
+        raise NotFound(f"There is no such {name}, or it is outside your districts.")
+    said["links"] = [
+        _link(f"/collections/{name}/items/{thing_id}/history", "self", GEOJSON),
+        _link(f"/collections/{name}/items/{thing_id}", "canonical", GEOJSON),
+    ]
+    return Response(json.dumps(said, ensure_ascii=False, default=str), media_type=GEOJSON)

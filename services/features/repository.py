@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -88,3 +89,14 @@ def item(kind: Kind, actor: Actor, thing_id: str, moment: datetime | None) -> sa
     same = sa.or_(sa.cast(source.c.id, sa.Text) == thing_id, source.c.code == thing_id)
     feature = sa.cast(_feature(kind, actor, source), sa.Text)
     return sa.select(source.c.version, feature).where(same, visible(actor, source, kind))
+
+
+def registered(kind: Kind, thing_id: str) -> sa.Select[Any]:
+    """Return the statement of the id of a thing of a kind, by id or code, standing or gone."""
+    thing = sa.table("thing", sa.column("id"), sa.column("code"), sa.column("kind"), schema="twin")
+    same: Any
+    try:
+        same = thing.c.id == sa.literal(UUID(thing_id), sa.Uuid)
+    except ValueError:
+        same = thing.c.code == thing_id
+    return sa.select(thing.c.id).where(same, thing.c.kind == kind.kind)

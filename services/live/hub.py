@@ -217,6 +217,7 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
             entry["case"] = said["after"]
             entry["view"] = view
         if said["class"] == "thing":
+            entry["box"] = _box(said["before"], said["after"], entry["point"])
             after_ = said["after"] or said["before"] or {}
             keys = ("num", "code", "name", "state")
             entry["thing"] = {k: after_.get(k) for k in keys} | {
@@ -225,6 +226,31 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
             }
         result.append(entry)
     return result
+
+
+def _box(
+    before: dict[str, Any] | None, after: dict[str, Any] | None, point: list[float] | None
+) -> tuple[float, float, float, float] | None:
+    """Return what a change covers on the map: where the thing was and where it is, in degrees."""
+    found = [p for said in (before, after) for p in _positions((said or {}).get("geom"))]
+    if point:
+        found.append((point[0], point[1]))
+    if not found:
+        return None
+    lons, lats = zip(*found, strict=True)
+    return min(lons), min(lats), max(lons), max(lats)
+
+
+def _positions(shape: dict[str, Any] | None) -> list[tuple[float, float]]:
+    stack: list[Any] = [(shape or {}).get("coordinates") or []]
+    found = []
+    while stack:
+        one = stack.pop()
+        if one and isinstance(one[0], int | float):
+            found.append((one[0], one[1]))
+        else:
+            stack.extend(one)
+    return found
 
 
 def for_client(entry: dict[str, Any], client: Client) -> str | None:
@@ -238,7 +264,7 @@ def for_client(entry: dict[str, Any], client: Client) -> str | None:
     layer = "events" if entry["class"] == "case" else "things"
     if layer not in client.layers or not _inside(entry["point"], client.bbox, layer):
         return None
-    said = {k: v for k, v in entry.items() if k not in ("case", "view", "level")} | {
+    said = {k: v for k, v in entry.items() if k not in ("case", "view", "level", "box")} | {
         "type": "entry"
     }
     if "case" in entry:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from twin import catalogue
+from twin import catalogue, units
 from twin.kinds import Kind
 from twin.scope import Actor, visible
 from twin.tables import table
@@ -74,7 +74,7 @@ def _of_kind(conn: Connection, actor: Actor, kind: Kind, code: str, limit: int) 
         "title": kind.title,
         "total": total,
         "happened": kind.happened,
-        "fields": [{"key": f.name, "title": f.title, "unit": f.unit} for f in fields],
+        "fields": [{"key": f.name, "title": f.title, "unit": units.shown(f.unit)} for f in fields],
         "rows": [
             {
                 "num": row["num"], "code": row["code"], "name": row["name"],

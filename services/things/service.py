@@ -12,7 +12,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
-from twin import cases, catalogue, history, names
+from twin import cases, catalogue, history, lineage, names, pastnames, units
+from twin import versions as past
 from twin.errors import NotFound
 from twin.eventview import View
 from twin.kinds import Field, Kind
@@ -101,6 +102,7 @@ def _shown(
         "valid_from": row["valid_from"],
         "generated": row["source"] == "demo",
         "public": kind.public and kind.level == 1,
+        "lineage": lineage.of(conn, actor, row["id"]),
     }
 
 
@@ -136,7 +138,7 @@ def _field(field: Field, value: Any) -> dict[str, Any]:
         "title": field.title,
         "value": value,
         "text": said,
-        "unit": field.unit,
+        "unit": units.shown(field.unit),
     }
 
 
@@ -164,11 +166,14 @@ def versions(conn: Connection, actor: Actor, key: str) -> list[dict[str, Any]]:
     kind = catalogue.one(conn, actor, entry.kind)
     card(conn, actor, key, None)
     people = names.people(conn)
-    return [_version(row, kind, actor, people) for row in history.versions(conn, entry.id)]
+    former = pastnames.former(conn, kind.kind)
+    return [_version(row, kind, actor, people, former) for row in past.entries(conn, entry.id)]
 
 
-def _version(row: Any, kind: Kind, actor: Actor, people: Mapping[str, Any]) -> dict[str, Any]:
-    before, after = row.before or {}, row.after or {}
+def _version(
+    row: Any, kind: Kind, actor: Actor, people: Mapping[str, Any], former: Mapping[str, str]
+) -> dict[str, Any]:
+    before, after = past.renamed(row.before or {}, former), past.renamed(row.after or {}, former)
     allowed = {*catalogue.fields(kind, actor), "name", "state"}
     changes = []
     for name in after if row.before else ():
@@ -181,11 +186,12 @@ def _version(row: Any, kind: Kind, actor: Actor, people: Mapping[str, Any]) -> d
         )
     return {
         "seq": row.seq,
-        "version": row.version,
+        "version": row.version or (1 if row.action == "load" else None),
         "at": row.at,
         "actor": row.actor,
         "actor_name": people.get(row.actor),
         "action": row.action,
+        "note": row.note,
         "changes": changes,
         "moved": bool(row.before) and before.get("geom") != after.get("geom"),
     }

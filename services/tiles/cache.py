@@ -1,12 +1,20 @@
-"""Tiles in memory: keyed by layer generation and scope, dropped when the journal names the kind."""
+"""Tiles in memory: a change throws away exactly the tiles that it touches.
+
+A tile is kept under its address, its scope and its moment. The journal tells what changed and where;
+a tile that was being drawn while something in it changed is handed out once and not kept.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from collections.abc import Hashable
 from dataclasses import dataclass
+from threading import Lock
 
 LIMIT_BYTES = 128 * 1024 * 1024
+_REMEMBERED = 4_096
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -17,39 +25,94 @@ class Tile:
     etag: str
 
 
+@dataclass(frozen=True)
+class _Kept:
+    tile: Tile
+    kinds: frozenset[str]
+    box: Box | None  # None: a moment of the past, which no change can touch
+
+
 class Cache:
-    """Least recently used tiles up to a size; a bumped layer forgets its own."""
+    """Least recently used tiles up to a size; boxes are west, south, east, north in degrees."""
 
     def __init__(self, limit: int = LIMIT_BYTES) -> None:
         self.limit = limit
         self.size = 0
-        self._tiles: OrderedDict[tuple[object, ...], Tile] = OrderedDict()
-        self._generation: dict[str, int] = {}
+        self._tiles: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._by_kind: dict[str, set[Hashable]] = {}
+        self._changes: deque[tuple[int, str, Box | None]] = deque(maxlen=_REMEMBERED)
+        self._clock = 0
+        self._lock = Lock()
 
-    def generation(self, layers: tuple[str, ...]) -> tuple[int, ...]:
-        """Return the generations of layers: part of the key."""
-        return tuple(self._generation.get(name, 0) for name in layers)
+    def __len__(self) -> int:
+        """Return how many tiles are kept."""
+        return len(self._tiles)
 
-    def bump(self, layer: str) -> None:
-        """A thing of this kind changed: tiles made before are no longer asked for."""
-        self._generation[layer] = self._generation.get(layer, 0) + 1
+    def now(self) -> int:
+        """Return the cache's clock: read it before the rows of a tile."""
+        return self._clock
 
-    def get(self, key: tuple[object, ...]) -> Tile | None:
+    def touch(self, kind: str, box: Box | None) -> int:
+        """Something of a kind changed within a box (None: anywhere); return how many tiles went."""
+        with self._lock:
+            self._clock += 1
+            self._changes.append((self._clock, kind, box))
+            gone = [k for k in self._by_kind.get(kind, ()) if _touches(box, self._tiles[k].box)]
+            for key in gone:
+                self._drop(key)
+            return len(gone)
+
+    def get(self, key: Hashable) -> Tile | None:
         """Return a kept tile."""
-        found = self._tiles.get(key)
-        if found is not None:
+        with self._lock:
+            found = self._tiles.get(key)
+            if found is None:
+                return None
             self._tiles.move_to_end(key)
-        return found
+            return found.tile
 
-    def put(self, key: tuple[object, ...], raw: bytes) -> Tile:
-        """Keep a tile and return it with its ETag."""
+    def put(
+        self, key: Hashable, raw: bytes, *, kinds: tuple[str, ...], box: Box | None, since: int
+    ) -> Tile:
+        """Return the tile of these bytes; keep it unless something in it changed `since`."""
         made = Tile(raw, f'"{hashlib.blake2s(raw, digest_size=12).hexdigest()}"')
-        self._tiles[key] = made
-        self.size += len(raw) + 200
-        while self.size > self.limit and self._tiles:
-            _, old = self._tiles.popitem(last=False)
-            self.size -= len(old.raw) + 200
+        with self._lock:
+            if box is not None and self._changed(frozenset(kinds), box, since):
+                return made
+            if key in self._tiles:
+                self._drop(key)
+            self._tiles[key] = _Kept(made, frozenset(kinds), box)
+            for kind in kinds:
+                self._by_kind.setdefault(kind, set()).add(key)
+            self.size += len(raw) + 400
+            while self.size > self.limit and self._tiles:
+                self._drop(next(iter(self._tiles)))
         return made
+
+    def _changed(self, kinds: frozenset[str], box: Box, since: int) -> bool:
+        if self._clock - since > _REMEMBERED:
+            return True
+        return any(
+            at > since and kind in kinds and _touches(where, box)
+            for at, kind, where in reversed(self._changes)
+        )
+
+    def _drop(self, key: Hashable) -> None:
+        old = self._tiles.pop(key)
+        self.size -= len(old.tile.raw) + 400
+        for kind in old.kinds:
+            self._by_kind[kind].discard(key)
+
+
+def _touches(change: Box | None, tile: Box | None) -> bool:
+    if tile is None:
+        return False
+    if change is None:
+        return True
+    return (
+        change[0] <= tile[2] and change[2] >= tile[0]
+        and change[1] <= tile[3] and change[3] >= tile[1]
+    )  # fmt: skip
 
 
 tiles = Cache()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
+from gis.tiles import tile_box
 from services.tiles import repository
 from services.tiles.cache import Tile, tiles
 from services.web.auth import Caller
@@ -20,6 +21,8 @@ from twin.settings import CITY_BOUNDS, settings
 
 router = APIRouter(prefix="/tiles", tags=["tiles"])
 MAX_ZOOM = 22
+# What was true this long ago is not changed by an entry that is still on its way.
+_SETTLED = timedelta(seconds=10)
 MVT = "application/vnd.mapbox-vector-tile"
 Z = Annotated[int, Path(ge=0, le=MAX_ZOOM)]
 XY = Annotated[int, Path(ge=0, lt=2**MAX_ZOOM)]
@@ -60,13 +63,13 @@ async def tile(
 
 async def _tile(layer: str, actor: Actor, z: int, x: int, y: int, then: datetime | None) -> Tile:
     layers = await _layers(layer, actor)
-    names = tuple(k.kind for k in layers)
-    versions = tuple(k.version for k in layers)
-    # The generation is read before the rows: a change in between makes the tile old, never wrong.
-    key = (layer, z, x, y, actor.key(), then, tiles.generation(names), versions)
+    key = (layer, z, x, y, actor.key(), then, tuple(k.version for k in layers))
     known = tiles.get(key)
     if known is not None:
         return known
+    # The clock is read before the rows: a change in between makes the tile unkept, never stale.
+    since = tiles.now()
+    settled = then is not None and then < datetime.now(UTC) - _SETTLED
     parts = []
     async with db.async_engine("tiles").connect() as conn:
         for kind in layers:
@@ -74,7 +77,10 @@ async def _tile(layer: str, actor: Actor, z: int, x: int, y: int, then: datetime
                 made = await conn.execute(repository.tile(kind, actor, z, x, y, then))
                 parts.append(bytes(made.scalar_one() or b""))
     raw = b"".join(parts)
-    return tiles.put(key, gzip.compress(raw, 1) if raw else b"")
+    return tiles.put(
+        key, gzip.compress(raw, 1) if raw else b"", kinds=tuple(k.kind for k in layers),
+        box=None if settled else tile_box(z, x, y, repository.BUFFER / repository.EXTENT), since=since,
+    )  # fmt: skip
 
 
 @router.get("/{layer}.json")

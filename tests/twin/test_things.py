@@ -122,3 +122,16 @@ def test_a_failed_write_leaves_nothing_behind() -> None:
 def test_wrong_columns_are_named(columns: dict[str, list[Any]], why: str) -> None:
     with pytest.raises(BadRequest, match=why):
         write("toilet", columns)
+
+
+def test_a_change_without_a_shape_leaves_the_place_alone() -> None:
+    write("toilet", {"source_key": ["placed"], "name": ["甲"], "geom": [point(121.42, 31.21)]})
+    assert write("toilet", {"source_key": ["placed"], "name": ["乙"]}) == things.Counts(updated=1)
+    row = read("toilet", None, "placed")
+    assert (row.name, row.district) == ("乙", minicity.WEST)
+    with db.engine("app").connect() as conn:
+        kept = conn.execute(
+            sa.text("select st_x(point) from twin.thing g join sanitation.toilet t using (id) "
+                    "where t.source_key = 'placed'")
+        ).scalar_one()  # fmt: skip
+    assert kept == 121.42

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from twin.errors import Unreadable
 MAX_CELL = 1_000_000
 _DELIMITERS = (",", ";", "\t", "|")
 _LOOKED = 30
+_SIGN = re.compile(r"^'(?=[=+\-@\t\r])", re.MULTILINE)
 
 
 def open_delimited(path: Path, encoding: str, shown: str) -> Opened:
@@ -27,7 +29,7 @@ def open_delimited(path: Path, encoding: str, shown: str) -> Opened:
             with path.open(encoding=used, newline="") as file:
                 for row in csv.reader(_without_nul(file, shown), delimiter=delimiter):
                     if row and any(row):
-                        yield row
+                        yield [_unquoted(c) for c in row] if _SIGN.search("\n".join(row)) else row
         except UnicodeError as why:
             raise Unreadable(f"{shown} is not {used} text; try --encoding auto.") from why
         except csv.Error as why:
@@ -37,6 +39,11 @@ def open_delimited(path: Path, encoding: str, shown: str) -> Opened:
     return rows.open_rows(
         shown, kind, read, total=_lines(path), notes=[f"encoding {used}"], encoding=used
     )  # fmt: skip
+
+
+def _unquoted(cell: str) -> str:
+    """Return a cell without the sign that keeps spreadsheets from running it as a formula."""
+    return cell[1:] if _SIGN.match(cell) else cell
 
 
 def _lines(path: Path) -> int:

@@ -22,6 +22,7 @@ _CHUNK = 1024 * 1024
 _DATA = (
     ".shp", ".gpkg", ".tab", ".mif", ".fgb", ".parquet", ".geoparquet", ".geojson", ".kml", ".gml",
     ".gpx", ".osm", ".pbf", ".dxf", ".sqlite", ".json", ".geojsonl", ".xlsx", ".csv", ".tsv", ".txt",
+    ".dbf",
 )  # fmt: skip
 _ASIDE = re.compile(r"(^|/)(__MACOSX/|\._|readme|schema\.ini|.*\.(xml|html?|pdf|md)$)", re.I)
 

@@ -23,7 +23,7 @@ from twin.errors import Unreadable
 
 # What GDAL may find a file to be; anything else names other files, or is no data.
 _DRIVERS = {
-    "shapefile": ("ESRI Shapefile",), "gpkg": ("GPKG",), "sqlite": ("SQLite", "GPKG"),
+    "shapefile": ("ESRI Shapefile",), "dbf": ("ESRI Shapefile",), "gpkg": ("GPKG",), "sqlite": ("SQLite", "GPKG"),
     "flatgeobuf": ("FlatGeobuf",), "geojson": ("GeoJSON", "GeoJSONSeq", "JSONFG"),
     "topojson": ("TopoJSON",), "esrijson": ("ESRIJSON",), "kml": ("LIBKML", "KML"),
     "gml": ("GML",), "gpx": ("GPX",), "georss": ("GeoRSS",), "jml": ("JML",), "dxf": ("DXF",),
@@ -93,7 +93,7 @@ def open_vector(
     file = _File(path, shown, kind, None)
     if kind in _TEXTS:
         file = _as_utf8(file, encoding, notes)
-    elif kind == "shapefile":
+    elif kind in ("shapefile", "dbf"):
         used = _of_shapefile(path) if encoding == "auto" else encoding
         notes.append(f"encoding {used}")
         file = replace(file, encoding=used)
@@ -111,7 +111,7 @@ def open_vector(
     total = sum(one.count for one in chosen) if all(one.count >= 0 for one in chosen) else None
     made = Opened(
         format=kind, columns=columns, stream=lambda _size: iter(()), crs=first.crs, notes=notes,
-        total=total, layers=layers, layer=first.name, encoding=file.encoding,
+        total=total, layers=layers, layer=None if many else first.name, encoding=file.encoding,
     )  # fmt: skip
     made.stream = lambda size: _stream(file, chosen, made, size)
     return made
@@ -244,11 +244,14 @@ def _reader(file: _File, layer: _Layer, size: int) -> Any:
         # Asked for by SQL, the driver does not pile up the features of all other layers.
         quoted = layer.name.replace('"', "")
         return pyogrio.raw.open_arrow(
-            file.path, sql=f'select * from "{quoted}"', batch_size=size, use_pyarrow=True, **more
-        )
+            file.path, sql=f'select * from "{quoted}"', batch_size=size, use_pyarrow=True,
+            datetime_as_string=True, **more
+        )  # fmt: skip
     return pyogrio.raw.open_arrow(
-        file.path, layer=layer.name, batch_size=size, return_fids=True, use_pyarrow=True, **more
-    )
+        file.path, layer=layer.name, batch_size=size, return_fids=True, use_pyarrow=True,
+        # As numbers they would lose the offset that the file says.
+        datetime_as_string=True, **more
+    )  # fmt: skip
 
 
 def _stream(file: _File, layers: list[_Layer], opened: Opened, size: int) -> Iterator[Source]:

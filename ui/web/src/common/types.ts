@@ -26,7 +26,7 @@ export interface Crew {
   load: number; skills: string[]; status: string | number; reasons: Titled[]; route: LonLat[] | null;
 }
 export interface Proposals { crews: Crew[]; shortfall: { code: string; title: Titled; count: number }[]; computed_ms: number }
-export interface Field { key: string; title: Titled; value: unknown; text: Titled | null; unit: string | null; ref?: { code: string; name: string; kind: string } | null }
+export interface Field { key: string; title: Titled; value: unknown; text: Titled | null; unit: Titled | null; ref?: { code: string; name: string; kind: string } | null }
 export interface Thing {
   id: string; num: number; kind: string; kind_title: Titled; code: string; name: string; district: string | null; district_name: string | null;
   street: string | null; street_name: string | null; state: string; point: LonLat | null; bbox: [number, number, number, number] | null;

@@ -8,7 +8,7 @@ import type { Thing, Titled } from "../common/types";
 import * as s from "./store";
 
 interface Row { num: number; code: string; name: string; values: Record<string, unknown>; text: Record<string, Titled> }
-interface Group { kind: string; title: Titled; total: number; happened: string | null; fields: { key: string; title: Titled; unit: string | null }[]; rows: Row[] }
+interface Group { kind: string; title: Titled; total: number; happened: string | null; fields: { key: string; title: Titled; unit: Titled | null }[]; rows: Row[] }
 interface Linked { kind: string; title: Titled; relation: string; relation_title: Titled; total: number; things: { num: number; code: string; name: string }[] }
 
 function said(group: Group, row: Row, key: string): string {
@@ -16,7 +16,7 @@ function said(group: Group, row: Row, key: string): string {
   if (typeof value === "boolean") return t(value ? "value.yes" : "value.no");
   const unit = group.fields.find((f) => f.key === key)?.unit;
   const text = key === group.happened ? when(String(value)) : tt(row.text[key]) || String(value);
-  return unit && typeof value === "number" ? `${text} ${unit}` : text;
+  return unit && typeof value === "number" ? `${text} ${tt(unit)}` : text;
 }
 
 function Rows({ group }: { group: Group }) {

@@ -11,15 +11,13 @@ import { Due } from "./events";
 import { Code, Records } from "./records";
 import * as s from "./store";
 
-const UNITS: Record<string, string> = { m2: "m²", m3: "m³", "m3/h": "m³/h", km2: "km²", degC: "°C", Cel: "°C", deg: "°" };
-
 function Value({ field }: { field: Field }) {
   const text = tt(field.text);
   if (field.ref) return <button class="link" onClick={() => s.openThing(field.ref!.code)}>{field.ref.name || field.ref.code}</button>;
   if (field.value === null || field.value === "") return <span class="muted">—</span>;
   if (typeof field.value === "boolean") return <>{t(field.value ? "value.yes" : "value.no")}</>;
-  if (typeof field.value === "number") return <>{num(field.value)}{field.unit && <span class="unit">{UNITS[field.unit] ?? field.unit}</span>}</>;
-  return <>{text || String(field.value)}{field.unit && <span class="unit">{UNITS[field.unit] ?? field.unit}</span>}</>;
+  if (typeof field.value === "number") return <>{num(field.value)}{field.unit && <span class="unit">{tt(field.unit)}</span>}</>;
+  return <>{text || String(field.value)}{field.unit && <span class="unit">{tt(field.unit)}</span>}</>;
 }
 
 function History({ th }: { th: Thing }) {

@@ -1,0 +1,1 @@
+"""Files into kinds and kinds into files: uploads, checks, commits, templates, exports."""

@@ -1,0 +1,1 @@
+"""Versions: differences of moments, undo, split and merge."""
