@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.boards.endpoints import router as boards
+from services.catalogue.endpoints import router as catalogue
 from services.codes.endpoints import router as codes
 from services.dispatch.endpoints import router as dispatch
 from services.dispatch.roads import warm as warm_roads
@@ -66,7 +67,7 @@ def create_app() -> FastAPI:
     errors.install(app)
     for router in (
         health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        features, tiles, kinds, jobs, versions, codes, loads, downloads,
+        catalogue, features, tiles, kinds, jobs, versions, codes, loads, downloads,
     ):  # fmt: skip
         app.include_router(router)
     return app

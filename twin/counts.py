@@ -98,11 +98,18 @@ def _changed(conn: Connection, after: int) -> tuple[list[str], int]:
 def of_kinds(conn: Connection, actor: Actor, kinds: Mapping[str, Kind]) -> dict[str, Count]:
     """Return what the actor may know of each kind."""
     found: dict[str, list[Any]] = {}
-    for row in _rows(conn, kinds):
-        kind = kinds[row["kind"]]
-        if kind.open or actor.districts is None or row["district"] in actor.districts:
-            found.setdefault(kind.kind, []).append(row)
+    for row in by_district(conn, actor, kinds):
+        found.setdefault(row["kind"], []).append(row)
     return {name: _sum(found.get(name, [])) for name in kinds}
+
+
+def by_district(conn: Connection, actor: Actor, kinds: Mapping[str, Kind]) -> list[Any]:
+    """Return the figures of each kind in each district that the actor may know."""
+    return [
+        row
+        for row in _rows(conn, kinds)
+        if kinds[row["kind"]].open or actor.districts is None or row["district"] in actor.districts
+    ]
 
 
 def _rows(conn: Connection, kinds: Mapping[str, Kind]) -> list[Any]:
