@@ -48,6 +48,22 @@ function written(v: number | null, by: Measure): string {
   return by === "score" ? v.toFixed(1) : num(v, v < 10 ? 2 : 0);
 }
 
+/** The centre of the largest part: an island group is named once. */
+function centre(shape: Shape["geometry"]): [number, number] {
+  const rings = shape.type === "Polygon" ? [shape.coordinates[0]!] : shape.coordinates.map((p) => p[0]!);
+  let best: [number, number] = [0, 0], most = 0;
+  for (const ring of rings) {
+    let area = 0, x = 0, y = 0;
+    for (let i = 0; i < ring.length - 1; i++) {
+      const [[x1, y1], [x2, y2]] = [ring[i] as [number, number], ring[i + 1] as [number, number]];
+      const cross = x1 * y2 - x2 * y1;
+      area += cross; x += (x1 + x2) * cross; y += (y1 + y2) * cross;
+    }
+    if (Math.abs(area) > most) { most = Math.abs(area); best = [x / (3 * area), y / (3 * area)]; }
+  }
+  return best;
+}
+
 const css = ([r, g, b, a]: Rgba) => `rgba(${r},${g},${b},${a / 255})`;
 
 /** Districts in their class and with their number; names of places give way to them. */
@@ -59,16 +75,27 @@ function draw(twin: TwinMap, shapes: Shape[], by: Measure): void {
     features: shapes.map((f) => {
       const v = value(f.properties, by);
       const paint = v === null ? rgba(look, "land", 235) : fill[edges.filter((e) => v >= e).length]!;
-      return { ...f, properties: { fill: css(paint), text: `${f.properties.name}\n${written(v, by)}`, rank: -(v ?? 0) } };
+      return { ...f, properties: { fill: css(paint) } };
+    }),
+  } as GeoJSON.FeatureCollection;
+  const names = {
+    type: "FeatureCollection",
+    features: shapes.map((f) => {
+      const v = value(f.properties, by);
+      return { type: "Feature", geometry: { type: "Point", coordinates: centre(f.geometry) }, properties: { text: `${f.properties.name}\n${written(v, by)}`, rank: -(v ?? 0) } };
     }),
   } as GeoJSON.FeatureCollection;
   const source = map.getSource("coverage") as GeoJSONSource | undefined;
-  if (source) return void source.setData(data);
+  if (source) {
+    source.setData(data);
+    return void (map.getSource("coverage-names") as GeoJSONSource).setData(names);
+  }
   for (const layer of map.getStyle().layers) if (layer.type === "symbol") map.setLayoutProperty(layer.id, "visibility", "none");
   map.addSource("coverage", { type: "geojson", data });
+  map.addSource("coverage-names", { type: "geojson", data: names });
   map.addLayer({ id: "coverage", type: "fill", source: "coverage", paint: { "fill-color": ["get", "fill"] } });
-  map.addLayer({ id: "coverage-line", type: "line", source: "coverage", paint: { "line-color": css(rgba(look, "halo")), "line-width": 1.5 } });
-  map.addLayer({ id: "coverage-text", type: "symbol", source: "coverage",
+  map.addLayer({ id: "coverage-line", type: "line", source: "coverage", paint: { "line-color": css(rgba(look, look === "day" ? "halo" : "boundary")), "line-width": look === "day" ? 1.5 : 1 } });
+  map.addLayer({ id: "coverage-text", type: "symbol", source: "coverage-names",
     layout: { "text-field": ["get", "text"], "text-size": 13, "text-line-height": 1.35, "symbol-sort-key": ["get", "rank"], "text-padding": 1 },
     paint: { "text-color": css(rgba(look, "text")), "text-halo-color": css(rgba(look, "halo")), "text-halo-width": 1.6 } });
 }

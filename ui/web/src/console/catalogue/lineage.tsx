@@ -70,8 +70,11 @@ function Line({ edge, placed, most }: { edge: Edge; placed: Map<string, Placed>;
   return (
     <g class={`flow ${a.node.undone_at ? "undone" : ""}`}>
       <path d={`M${x1} ${y1}C${mid} ${y1} ${mid} ${y2} ${x2} ${y2}`} stroke-width={wide} />
-      {a.node.lane === "source" && b.node.lane === "load" && <text x={mid} y={(y1 + y2) / 2 - 7} text-anchor="middle">{num(edge.rows.in ?? rows)}</text>}
-      {bad > 0 && <text class="bad" x={mid} y={(y1 + y2) / 2 + 16} text-anchor="middle">{t("cat.rejected", { n: num(bad) })}</text>}
+      {a.node.lane === "source" && (
+        <text x={x2 - 8} y={y2 - 8} text-anchor="end">
+          {num(edge.rows.in ?? rows)}{bad > 0 && <tspan class="bad" dx="6">{t("cat.rejected", { n: num(bad) })}</tspan>}
+        </text>
+      )}
     </g>
   );
 }
