@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +14,21 @@ import numpy as np
 import shapely
 from sqlalchemy import Connection, text
 
-from ingest.city import city
-from twin import db, journal, kinds, things
+from ingest.city import city, large
+from ingest.city.places import Places
+from twin import bulk, db, journal, kinds, things
 from twin.errors import BadRequest
 from twin.kinds import Kind
 
 SOURCE = "demo"
 ACTOR = "system:demo"
-SIZES = ("small",)
+SIZES = ("small", "city")
 Progress = Callable[[str, int, int], None]
+_TYPED: dict[str, Callable[[Any], Any]] = {
+    "integer": int,
+    "date": dt.date.fromisoformat,
+    "datetime": dt.datetime.fromisoformat,
+}
 # Which product the devices of a kind belong to; sensors have one product for each type.
 _PRODUCT = {"vehicle": "gps-vehicle", "crew": "gps-crew"}
 
@@ -36,10 +43,17 @@ class Loaded:
 
 
 def frames(size: str = "small") -> dict[str, gpd.GeoDataFrame]:
-    """Return the frames of the city in loading order; the same every time."""
+    """Return the frames of the city in loading order; the same every time.
+
+    Of the size `city` these are the rows that both sizes have; the rest never stands in memory.
+    """
+    return _made(size)[0]
+
+
+def _made(size: str) -> tuple[dict[str, gpd.GeoDataFrame], Places]:
     if size not in SIZES:
         raise BadRequest(f"There is no demo city of size {size!r}; use {' or '.join(SIZES)}.")
-    return city.generate()
+    return city.whole(chunk=large.ROAD_CHUNK) if size == "city" else city.whole()
 
 
 def digest(made: dict[str, gpd.GeoDataFrame]) -> str:
@@ -53,59 +67,133 @@ def digest(made: dict[str, gpd.GeoDataFrame]) -> str:
     return h.hexdigest()
 
 
-def load_demo(size: str = "small", progress: Progress | None = None) -> Loaded:
-    """Generate and load the city in one transaction; a second call changes nothing."""
-    said = progress or (lambda part, done, total: None)
+def load_demo(size: str = "small", progress: Progress | None = None, scale: float = 1.0) -> Loaded:
+    """Generate and load the city in one transaction; a second call changes nothing.
+
+    The small city is written thing by thing, each with an entry of its own; two million things go
+    through the bulk load, an entry for each kind. `scale` makes the large city smaller for tests.
+    """
     begun = time.perf_counter()
     with db.engine("app").connect() as conn:
         if _stands(conn):
             return Loaded(0, time.perf_counter() - begun, {})
+    said = progress or (lambda part, done, total: None)
     said("generate", 0, 1)
-    made = frames(size)
-    total = sum(len(f) for f in made.values())
-    counts: dict[str, int] = {}
+    made, places = _made(size)
+    grown = {k: round(n * scale) for k, n in large.GROWTH.items()} if size == "city" else {}
+    total = sum(len(f) for f in made.values()) + sum(grown.values())
+    names = list(made)
     with db.engine("app").begin() as conn:
-        running = kinds.catalogue(conn)
-        codes: dict[str, dict[str, str]] = {}
-        pointed = {
-            target for k in running.values() for f in k.fields.values() for target in f.targets
-        }
-        for name, frame in made.items():
-            said(name, sum(counts.values()), total)
-            kind = running[name]
-            if name == "crew":
-                frame = frame.assign(vehicle=[_vehicle(i) for i in frame["_vehicle"]])
-            done = things.write(
-                conn, kind, _refer(kind, columns(kind, frame), codes), actor=ACTOR, source=SOURCE
-            )
-            counts[name] = done.inserted + done.updated + done.unchanged
-            if name in pointed:
-                codes[name] = _codes(conn, name, kind.topic)
+        run = _Run(conn, kinds.catalogue(conn), lambda part, done: said(part, done, total))
+        while made:
+            name = next(iter(made))
+            given = run.prepared(name, made.pop(name))
+            if size == "city":
+                run.load(
+                    name, given, large.grow(name, _pool(run.kinds[name], given), places, scale)
+                )
+            else:
+                run.write(name, given)
         _devices(conn)
         seconds = time.perf_counter() - begun
         journal.append(
-            conn, cls="load", action="demo", actor=ACTOR, note={"size": size, "counts": counts}
+            conn, cls="load", action="demo", actor=ACTOR, note={"size": size, "counts": run.counts}
         )
-    _settle(list(made), running)
+    _settle(names, run.kinds)
     said("done", total, total)
-    return Loaded(sum(counts.values()), seconds, counts)
+    return Loaded(sum(run.counts.values()), seconds, run.counts)
+
+
+class _Run:
+    """One load of the city: what has been written, and the codes that later kinds point to."""
+
+    def __init__(
+        self, conn: Connection, running: dict[str, Kind], said: Callable[[str, int], None]
+    ) -> None:
+        self.conn, self.kinds, self.said = conn, running, said
+        self.counts: dict[str, int] = {}
+        self.codes: dict[str, dict[str, str]] = {}
+        self.pointed = {t for k in running.values() for f in k.fields.values() for t in f.targets}
+
+    def prepared(self, name: str, frame: gpd.GeoDataFrame) -> dict[str, list[Any]]:
+        """Return the columns of a frame with codes where the generator has keys."""
+        self.said(name, sum(self.counts.values()))
+        if name == "crew":
+            frame = frame.assign(vehicle=[_vehicle(i) for i in frame["_vehicle"]])
+        return _refer(self.kinds[name], columns(self.kinds[name], frame), self.codes)
+
+    def write(self, name: str, given: dict[str, list[Any]]) -> None:
+        """Write rows thing by thing."""
+        done = things.write(self.conn, self.kinds[name], given, actor=ACTOR, source=SOURCE)
+        self.counts[name] = done.inserted + done.updated + done.unchanged
+        self._remember(name, given["source_key"])
+
+    def load(
+        self,
+        name: str,
+        given: dict[str, list[Any]],
+        more: Iterable[tuple[dict[str, list[Any]], Any]],
+    ) -> None:
+        """Load rows in bulk, then what the large city has more of the kind, batch by batch."""
+        before = sum(self.counts.values())
+        with bulk.Load(self.conn, self.kinds[name], actor=ACTOR, source=SOURCE) as run:
+            # With the first batch, not before it: a few rows alone would be written one by one and
+            # hold the serials that the batches after them reserve.
+            first: dict[str, list[Any]] = given
+            for batch, shapes in more:
+                many = shapes if self.kinds[name].geometry == "point" else _multi(shapes)
+                if first:
+                    run.add(_joined(first, batch | {"geom": _hex(many)}))
+                    first = {}
+                else:
+                    run.add(batch, many)
+                self.said(name, before + run.counts.inserted)
+            if first:
+                run.add(first)
+        done = run.counts
+        self.counts[name] = done.inserted + done.updated + done.unchanged
+        self._remember(name, given["source_key"])
+
+    def _remember(self, name: str, keys: list[str]) -> None:
+        if name in self.pointed:
+            self.codes[name] = _codes(self.conn, name, self.kinds[name].topic, keys)
+
+
+def _pool(kind: Kind, given: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the columns that further rows may borrow: what neither names a thing nor points to one."""
+    unique = {f for rule in kind.quality if rule["check"] == "unique" for f in [rule.get("field")]}
+    own = (f for f in kind.fields.values() if not f.is_ref and f.name not in unique)
+    return {f.name: given[f.name] for f in own if f.name in given}
 
 
 def columns(kind: Kind, frame: gpd.GeoDataFrame) -> dict[str, list[Any]]:
     """Return the columns that the kind knows, as the write path takes them."""
     known = ("source_key", "code", "name", *kind.fields)
     out = {c: _plain(frame[c]) for c in known if c in frame.columns}
-    for name in (n for n in out if n in kind.fields and kind.fields[n].type == "integer"):
-        out[name] = [None if v is None else int(v) for v in out[name]]
+    for name in (n for n in out if n in kind.fields and kind.fields[n].type in _TYPED):
+        make = _TYPED[kind.fields[name].type]
+        out[name] = [None if v is None else make(v) for v in out[name]]
     if kind.geometry == "none":
         return out
     shapes = np.asarray(frame.geometry.array, dtype=object)
     if kind.geometry != "point":
         shapes = _multi(shapes)
-    out["geom"] = shapely.to_wkb(
-        shapely.set_srid(shapes, 4326), hex=True, include_srid=True
-    ).tolist()
+    out["geom"] = _hex(shapes)
     return out
+
+
+def _hex(shapes: Any) -> list[str]:
+    flat = shapely.set_srid(shapes, 4326)
+    return list(shapely.to_wkb(flat, hex=True, include_srid=True).tolist())
+
+
+def _joined(one: dict[str, list[Any]], two: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the rows of both; a column that one lacks is empty there."""
+    sizes = [len(part["source_key"]) for part in (one, two)]
+    return {
+        name: [*one.get(name, [None] * sizes[0]), *two.get(name, [None] * sizes[1])]
+        for name in dict.fromkeys((*one, *two))
+    }
 
 
 def _plain(column: Any) -> list[Any]:
@@ -132,10 +220,13 @@ def _stands(conn: Connection) -> bool:
     return found is not None
 
 
-def _codes(conn: Connection, kind: str, topic: str) -> dict[str, str]:
+def _codes(conn: Connection, kind: str, topic: str, keys: list[str]) -> dict[str, str]:
     """Return key → code of what the demo has written of a kind."""
     rows = conn.execute(
-        text(f"select source_key, code from {topic}.{kind} where source = :s"), {"s": SOURCE}
+        text(
+            f"select source_key, code from {topic}.{kind} where source = :s and source_key = any(:k)"
+        ),
+        {"s": SOURCE, "k": keys},
     )
     return {r.source_key: r.code for r in rows}
 

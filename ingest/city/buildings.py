@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,26 +54,66 @@ def finance(xy: Floats) -> Floats:
     return np.asarray(np.exp(-(((xy - plane(FINANCE)) ** 2).sum(axis=1)) / 850.0**2))
 
 
-def make(blocks: Geoms, room: Geoms, seed: int, most: int) -> Buildings:
-    """Return buildings inside blocks; `room` is where each block may be built on.
+# How many footprints the small city has; a larger one goes on where it ends.
+SMALL = 23_500
 
-    Blocks are filled from the focus outwards until `most` footprints stand; beyond that only the
-    cores of the outer towns are built, so that no place people look at is empty.
+
+@dataclass
+class Plan:
+    """Which blocks are built on in which order, with what; `expected` counts footprints on the way."""
+
+    order: np.ndarray
+    expected: Floats
+    kind: np.ndarray
+    score: Floats
+    km: Floats
+
+
+def plan(
+    blocks: Geoms, room: Geoms, gen: np.random.Generator, coarse: Callable[[Floats], Floats]
+) -> Plan:
+    """Return the order in which blocks fill: from the focus outwards, the outer towns before the rest.
+
+    Beyond the middle only the cores of the outer towns are built at first, so that no place people
+    look at is empty.
     """
-    gen = rng(seed, 30)
     middle = shapely.get_coordinates(shapely.centroid(blocks))
     score = height_score(middle)
     km = field.focus_distance(middle) / 1000
     kind = _kinds(middle, score, km, gen)
-    area = shapely.area(room)
     # Thinning outwards, and again dense in the centres of the outer towns: no hard edge of detail.
     felt = np.where(score > 0.12, np.minimum(km, 2.6 + 10 * np.clip(0.36 - score, 0, 1)), km)
     order = np.where(felt < 2.2, felt, felt * gen.uniform(0.3, 1.15, len(km)))
-    per_lot = np.array([_LOT[KINDS[k]][0] * _LOT[KINDS[k]][1] for k in kind]) * _coarse(km) ** 2
-    expected = np.cumsum((area / per_lot)[np.argsort(order, kind="stable")])
-    chosen = np.argsort(order, kind="stable")[expected < most * 1.12]
-    chosen = chosen[area[chosen] > 250]
-    return _fill(room[chosen], kind[chosen], score[chosen], _coarse(km[chosen]), gen)
+    per_lot = np.array([_LOT[KINDS[k]][0] * _LOT[KINDS[k]][1] for k in kind]) * coarse(km) ** 2
+    ordered = np.argsort(order, kind="stable")
+    return Plan(ordered, np.cumsum((shapely.area(room) / per_lot)[ordered]), kind, score, km)
+
+
+def make(blocks: Geoms, room: Geoms, seed: int, most: int) -> Buildings:
+    """Return about `most` buildings inside blocks; `room` is where each block may be built on."""
+    gen = rng(seed, 30)
+    made = plan(blocks, room, gen, _coarse)
+    chosen = made.order[made.expected < most * 1.12]
+    chosen = chosen[shapely.area(room[chosen]) > 250]
+    return _fill(room[chosen], made.kind[chosen], made.score[chosen], _coarse(made.km[chosen]), gen)
+
+
+def further(
+    blocks: Geoms, room: Geoms, seed: int, free: np.ndarray, step: int = 400
+) -> Iterator[Buildings]:
+    """Yield the buildings of the blocks that the small city leaves empty, some blocks at a time."""
+    first = plan(blocks, room, rng(seed, 30), _coarse)
+    standing = first.order[first.expected < SMALL * 1.12]
+    left = np.setdiff1d(np.flatnonzero(free & (shapely.area(room) > 250)), standing)
+    left = first.order[np.isin(first.order, left)]
+    for i in range(0, len(left), step):
+        some = left[i : i + step]
+        coarse = _dense(first.km[some])
+        yield _fill(room[some], first.kind[some], first.score[some], coarse, rng(seed, 31, i))
+
+
+def _dense(km: Floats) -> Floats:
+    return np.interp(km, [0, 4, 14, 40], [1.0, 1.1, 1.3, 1.6])
 
 
 def _coarse(km: Floats) -> Floats:

@@ -26,26 +26,37 @@ ORDER = (
 _CHUNK = 2_600.0
 
 
-def generate(seed: int = SEED) -> dict[str, gpd.GeoDataFrame]:
+Frames = dict[str, gpd.GeoDataFrame]
+
+
+def generate(seed: int = SEED) -> Frames:
     """Return a frame for each kind, with `source_key` and the fields of its declaration."""
+    return whole(seed)[0]
+
+
+def whole(seed: int = SEED, chunk: float = _CHUNK) -> tuple[Frames, places.Places]:
+    """Return the frames and the ground they stand on; roads are rows of at most `chunk` metres."""
     ground = land.make(seed)
     net = roads.make(ground, seed)
     park = green.parks(ground, net, seed)
     park_area = shapely.union_all([p["geom"] for p in park.rows])
     net = _without_paths(net, park_area)
-    road_rows, road_name = _roads(net, seed)
+    road_rows, road_name = _roads(net, seed, chunk)
     rows: dict[str, Rows] = {"park": park.rows, "road": road_rows}
     rows["district"], rows["street"] = _areas(ground, seed)
     rows["water_body"] = ground.waters
     rows["green_space"] = green.green_spaces(ground, net, park_area, seed)
     rows["sub_compartment"] = _forest(green.forest(ground, net, seed), seed)
-    built = buildings.make(net.blocks, room(net, park_area, park.used, ground), seed, 23_500)
+    free = room(net, park_area, park.used, ground)
+    built = buildings.make(net.blocks, free, seed, buildings.SMALL)
     rows["building"] = _buildings(buildings.with_landmarks(built))
     _assets(rows, net, road_name, ground, seed)
     standing = places.start(net, ground, road_name, rows, seed)
+    standing.room = free
     topics.ground(standing)
     topics.add(standing)
-    return {kind: _frame(kind, rows[kind]) for kind in (*ORDER, *topics.order())}
+    frames = {kind: _frame(kind, rows[kind]) for kind in (*ORDER, *topics.order())}
+    return frames, standing
 
 
 def _assets(
@@ -95,7 +106,7 @@ def _without_paths(net: Network, park_area: Any) -> Network:
     return Network(edges[whole], source[whole], net.rows, net.blocks, net.super_of, net.supers)
 
 
-def _roads(net: Network, seed: int) -> tuple[Rows, np.ndarray]:
+def _roads(net: Network, seed: int, chunk: float) -> tuple[Rows, np.ndarray]:
     """Join the edges of each road again, cut to handy lengths; return rows and each edge's name."""
     gen = rng(seed, 60)
     used, index = np.unique(net.source, return_inverse=True)
@@ -110,7 +121,7 @@ def _roads(net: Network, seed: int) -> tuple[Rows, np.ndarray]:
     name = np.where(given == "", made, given)
     oneway = _oneway(net, index, length, gen)
     middle = shapely.get_coordinates(shapely.centroid(net.edges))
-    key = np.column_stack([index, np.floor(middle / _CHUNK).astype(int)])
+    key = np.column_stack([index, np.floor(middle / chunk).astype(int)])
     _, group = np.unique(key, axis=0, return_inverse=True)
     group = group.reshape(-1)
     order = np.argsort(group, kind="stable")

@@ -41,6 +41,7 @@ class Places:
     rows: dict[str, Rows]
     gen: np.random.Generator
     seed: int
+    room: Geoms | None = None
     _roads: shapely.STRtree | None = field(default=None, repr=False)
     _shapes: dict[str, Geoms] = field(default_factory=dict, repr=False)
     _free: dict[float, np.ndarray] = field(default_factory=dict, repr=False)

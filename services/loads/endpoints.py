@@ -91,6 +91,13 @@ def listed(
     return {"loads": loads, "next": following}
 
 
+@router.get("/kinds")
+def kinds(person: Person) -> dict[str, Any]:
+    """List the kinds that a file may be loaded into, and the topic databases that they belong to."""
+    service.allowed(person)
+    return service.kinds(person)
+
+
 @router.get("/jobs/{job}")
 def state(person: Person, job: JobId) -> dict[str, Any]:
     """Return how a check or a load stands, and what came of it."""

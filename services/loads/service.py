@@ -14,6 +14,7 @@ from ingest.files import corrections, remembered, suggest, uploads
 from ingest.files.formats.opened import Opened, Source
 from ingest.files.source import open_source
 from ingest.files.uploads import Upload
+from layers.databases import databases
 from services.loads import repository
 from services.loads.schemas import Check, Layer, Suggest
 from twin import catalogue, db, jobs
@@ -33,6 +34,20 @@ def allowed(person: Actor) -> Actor:
     if person.districts is not None:
         raise Forbidden("Loading is for accounts of the whole city; ask the data centre.")
     return person
+
+
+def kinds(person: Actor) -> dict[str, Any]:
+    """Return the kinds that a person may load, and the topic databases."""
+    with db.engine("app").connect() as conn:
+        found = catalogue.readable(conn, person)
+    return {
+        "kinds": [
+            {"kind": k.kind, "title": k.title, "topic": k.topic, "geometry": k.geometry,
+             "databases": k.databases, "icon": k.symbol.get("icon")}
+            for k in found.values()
+        ],
+        "databases": {key: {"title": d.title, "topic": d.topic} for key, d in databases().items()},
+    }  # fmt: skip
 
 
 def first_rows(path: Path, said: Layer, prefer: str | None = None) -> tuple[Opened, Source]:

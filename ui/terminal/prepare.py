@@ -110,8 +110,8 @@ def ensure_demo() -> None:
         return
     from ingest.demo import load_demo
 
-    with step(f"Demo city ({size})"):
-        load_demo(size)
+    with step(f"Demo city ({size})") as tell:
+        load_demo(size, lambda part, done, total: tell(f"{done:,} of {total:,} ({part})"))
         setup.assign_crews()
         with db.engine("owner").begin() as conn:
             declarations.publish(

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from twin.errors import TwinError
 
+# Rubs out what stood on the line behind the cursor; only ever written to a terminal.
+_CLEAR = "\x1b[K"
+
 
 class SetupError(TwinError):
     """The installation cannot be set up or started."""
@@ -30,17 +33,21 @@ def complain(sentence: str) -> None:
 
 
 @contextmanager
-def step(title: str) -> Iterator[None]:
-    """Show a long step with its elapsed time: live on a terminal, once at the end elsewhere."""
+def step(title: str) -> Iterator[Callable[[str], None]]:
+    """Show a long step with its elapsed time: live on a terminal, once at the end elsewhere.
+
+    What is yielded takes how far the step is; a terminal shows it beside the time.
+    """
     began = time.monotonic()
     over = threading.Event()
+    told = [""]
     sys.stdout.write(f"· {title} …")
     sys.stdout.flush()
-    ticker = threading.Thread(target=_tick, args=(title, began, over), daemon=True)
+    ticker = threading.Thread(target=_tick, args=(title, began, over, told), daemon=True)
     if sys.stdout.isatty():
         ticker.start()
     try:
-        yield
+        yield lambda said: told.__setitem__(0, said)
     except BaseException:
         # Ctrl-C too must end the ticking line before the sentence is told; nothing is swallowed.
         over.set()
@@ -48,7 +55,9 @@ def step(title: str) -> Iterator[None]:
         raise
     else:
         over.set()
-        sys.stdout.write(f"{_head(title)} {time.monotonic() - began:.1f} s\n")
+        sys.stdout.write(
+            f"{_head(title)} {time.monotonic() - began:.1f} s{_CLEAR if sys.stdout.isatty() else ''}\n"
+        )
     finally:
         sys.stdout.flush()
 
@@ -57,9 +66,10 @@ def _head(title: str) -> str:
     return f"\r· {title} …" if sys.stdout.isatty() else ""
 
 
-def _tick(title: str, began: float, over: threading.Event) -> None:
+def _tick(title: str, began: float, over: threading.Event, told: list[str]) -> None:
     while not over.wait(1):
-        sys.stdout.write(f"{_head(title)} {time.monotonic() - began:.0f} s")
+        more = f", {told[0]}{_CLEAR}" if told[0] else ""
+        sys.stdout.write(f"{_head(title)} {time.monotonic() - began:.0f} s{more}")
         sys.stdout.flush()
 
 
