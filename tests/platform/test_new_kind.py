@@ -67,7 +67,7 @@ def test_its_items_tiles_layer_and_style_are_there_at_once(city: City, parklet: 
     page = soon(lambda: city.get("/ogc/collections/parklet/items", token))
     said = page["features"][0]["properties"]
     assert (said["name"], said["benches"], said["district"]) == ("一号街角", 4, "310101")
-    raw = soon(lambda: _bytes(city, "/tiles/parklet/14/13720/6692.mvt", token))
+    raw = soon(lambda: _bytes(city, "/tiles/parklet/14/13720/6694.mvt", token))
     tile = mapbox_vector_tile.decode(raw)
     assert any(f["properties"].get("name") == "一号街角" for f in tile["parklet"]["features"])
     tree = soon(lambda: city.get("/layers", token))
