@@ -58,14 +58,16 @@ def grow(
     known = {"name", *topics.declared()[kind].fields}
     done = 0
     for batch in _WAYS[kind](places, gen, most) if most else ():
-        keep = min(len(batch.shapes), most - done)
-        if keep <= 0:
-            break
-        columns = _from_pool(pool, keep, gen)
-        columns |= {name: v[:keep] for name, v in batch.columns.items() if name in known}
-        columns["source_key"] = [f"{kind}-c{done + i + 1:07d}" for i in range(keep)]
-        yield columns, _placed(batch.shapes[:keep])
-        done += keep
+        for at in range(0, len(batch.shapes), BATCH):
+            keep = slice(at, min(at + BATCH, at + most - done))
+            shapes = batch.shapes[keep]
+            if not len(shapes):
+                return
+            columns = _from_pool(pool, len(shapes), gen)
+            columns |= {name: v[keep] for name, v in batch.columns.items() if name in known}
+            columns["source_key"] = [f"{kind}-c{done + i + 1:07d}" for i in range(len(shapes))]
+            yield columns, _placed(shapes)
+            done += len(shapes)
 
 
 def _from_pool(pool: Pool, n: int, gen: np.random.Generator) -> Columns:

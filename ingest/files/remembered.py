@@ -29,6 +29,16 @@ def keep(
     conn.execute(_KEEP, {**said, "options": {k: v for k, v in options.items() if v}})
 
 
+def kinds_of(conn: Connection, source: str) -> list[str]:
+    """Return the kinds that a source was loaded into, the last first."""
+    return list(
+        conn.scalars(
+            text("select kind from twin.source_mapping where source = :s order by updated_at desc"),
+            {"s": source},
+        )
+    )
+
+
 def recall(
     conn: Connection, source: str, kind: str, columns: Iterable[str]
 ) -> tuple[dict[str, str], dict[str, Any]]:

@@ -62,6 +62,7 @@ def describe(person: Actor, upload: Upload, said: Layer) -> dict[str, Any]:
     opened, rows = first_rows(uploads.whole(upload), said)
     with db.engine("app").connect() as conn:
         kinds = catalogue.readable(conn, person)
+        known = remembered.kinds_of(conn, Path(upload.name).stem)
     geometry = _geometry(rows)
     return {
         "upload": upload.id, "file": upload.name, "bytes": upload.bytes, "format": opened.format,
@@ -69,7 +70,7 @@ def describe(person: Actor, upload: Upload, said: Layer) -> dict[str, Any]:
         "crs": opened.crs if opened.crs is None or opened.crs.startswith("EPSG") else "WKT",
         "total": opened.total, "notes": opened.notes, "geometry": geometry,
         "columns": opened.columns, "sample": _shown(rows),
-        "kinds": _fitting(kinds, opened.columns, geometry),
+        "kinds": _fitting(kinds, opened.columns, geometry, known),
     }  # fmt: skip
 
 
@@ -96,15 +97,17 @@ def _shown(rows: Source) -> list[dict[str, Any]]:
 
 
 def _fitting(
-    kinds: dict[str, Kind], columns: list[str], geometry: str | None
+    kinds: dict[str, Kind], columns: list[str], geometry: str | None, known: list[str]
 ) -> list[dict[str, Any]]:
-    """Return the kinds whose fields the columns name best."""
+    """Return the kinds that the source went into before, then those that its columns name best."""
     found = []
     for kind in kinds.values():
         if geometry and kind.geometry not in (geometry, "none"):
             continue
         named = naming.find(kind, columns, {}, key=None, x=None, y=None)
         hits = len([t for t in named.fields if t not in ("code", "state")])
+        if kind.kind in known:
+            hits += 1000 - known.index(kind.kind)
         if hits:
             share = hits / max(len(columns), 1)
             found.append(

@@ -84,14 +84,18 @@ def test_the_same_file_again_is_mapped_as_last_time_and_shows_what_changed(
         path.write_text(f"名称,lon,lat,档次,no\n两次,121.47,31.23,{grade},1\n", encoding="utf-8")
         page.set_input_files("input[type=file]", str(path))
         page.wait_for_selector(".mapping tbody tr")
-        if grade == "三类":
-            assert page.input_value("tr[data-column=档次] select") == "grade"
         page.click(".options .kindpicker input")
         page.keyboard.type("公共厕所")
         page.keyboard.press("Enter")
-        page.wait_for_selector("tr[data-column=档次]")
-        page.select_option("tr[data-column=档次] select", "grade")
-        page.select_option("tr[data-column=no] select", "@key")
+        made.until(
+            "!document.querySelector('.kindpicker ul') && document.querySelector('tr[data-column=档次]') !== null"
+        )
+        if new == "1":
+            page.select_option("tr[data-column=档次] select", "grade")
+            page.select_option("tr[data-column=no] select", "@key")
+        else:
+            page.wait_for_selector("text=沿用上次")
+            assert page.input_value("tr[data-column=档次] select") == "grade"
         page.click("[data-do=check]")
         page.wait_for_selector(".counters")
         assert page.inner_text("[data-count='load.n.new'] b") == new
