@@ -110,7 +110,9 @@ def _of_field(field: Field) -> Iterator[Rule]:
 _SAYS: dict[str, tuple[str, str]] = {
     "required": ("{0}必须填写", "{0} must be given"),
     "unique": ("{0}不得重复", "{0} must be unique"),
-    "range": ("{0}应在 {1} 之内", "{0} lies within {1}"),
+    "range": ("{0}应在 {1} 之间", "{0} lies between {1}"),
+    "range.low": ("{0}不应小于 {1}", "{0} is at least {1}"),
+    "range.high": ("{0}不应大于 {1}", "{0} is at most {1}"),
     "pattern": ("{0}的写法不合规定", "{0} is written as prescribed"),
     "codes": ("{0}应取自代码表", "{0} is taken from its code list"),
     "reference": ("{0}应指向已有对象", "{0} names a thing that exists"),
@@ -133,7 +135,8 @@ _PLACES = {"district": ("行政区", "a district"), "street": ("街镇", "a stre
 def _titled(kind: Kind, rule: Rule, title: Mapping[str, str] | None) -> Rule:
     """Return the rule with a sentence that a data officer reads without knowing the check."""
     if title is None:
-        title = {lang: _SAYS[rule.check][i].format(_names(kind, rule, i), _bounds(rule))
+        said = _SAYS[_form(rule)]
+        title = {lang: said[i].format(_names(kind, rule, i), _bounds(rule))
                  for i, lang in enumerate(("zh", "en"))}  # fmt: skip
     return Rule(**{**rule.__dict__, "title": dict(title)})
 
@@ -151,14 +154,18 @@ def _names(kind: Kind, rule: Rule, lang: int) -> str:
     return ("、", ", ")[lang].join(said) or ("图形", "Shape")[lang]
 
 
+def _form(rule: Rule) -> str:
+    if rule.check != "range" or (rule.min is not None and rule.max is not None):
+        return rule.check
+    return "range.high" if rule.min is None else "range.low"
+
+
 def _bounds(rule: Rule) -> str:
     if rule.expr:
         return rule.expr
     if rule.within_s is not None:
         return f"{rule.within_s / 86400:g}"
-    low = "" if rule.min is None else f"{rule.min:g}"
-    high = "" if rule.max is None else f"{rule.max:g}"
-    return f"{low}–{high}"
+    return "–".join(f"{end:.10g}" for end in (rule.min, rule.max) if end is not None)
 
 
 def faults(kind: Kind) -> Iterator[tuple[tuple[Any, ...], str]]:

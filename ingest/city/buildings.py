@@ -99,7 +99,7 @@ def make(blocks: Geoms, room: Geoms, seed: int, most: int) -> Buildings:
 
 
 def further(
-    blocks: Geoms, room: Geoms, seed: int, free: np.ndarray, step: int = 400
+    blocks: Geoms, room: Geoms, seed: int, free: np.ndarray, step: int = 150
 ) -> Iterator[Buildings]:
     """Yield the buildings of the blocks that the small city leaves empty, some blocks at a time."""
     first = plan(blocks, room, rng(seed, 30), _coarse)

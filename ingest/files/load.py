@@ -246,6 +246,15 @@ class _Run:
             result.updated += one.counts.updated
             result.unchanged += one.counts.unchanged
             result.loads.append(one.load)
+        if result.loads:
+            # What was left out belongs to the story of the load: lineage shows it.
+            self.conn.execute(
+                text(
+                    "update twin.load set counts = counts || jsonb_build_object("
+                    "'read', cast(:r as bigint), 'quarantined', cast(:q as bigint)) where id = :id"
+                ),
+                {"r": result.read, "q": result.quarantined, "id": result.loads[0]},
+            )
         if self.quarantine.path:
             result.quarantine_path = str(self.quarantine.path)
         if self.asked.preview:

@@ -85,7 +85,7 @@ def lineage(name: str, person: Person) -> Response:
     with db.engine("app").connect() as conn:
         kind = running.one(conn, person, name)
         things = service.Catalogue(conn, person, name).counted[name].things
-        return _json(origins.graph(conn, kind, things))
+        return _json(origins.graph(conn, person, kind, things))
 
 
 @router.get("/api/v1/catalogue/{name}/coverage")

@@ -9,12 +9,13 @@ from sqlalchemy import Connection
 
 from services.catalogue import repository
 from twin.kinds import Kind
+from twin.scope import Actor
 
 SHOWN = 8
 _LANES = ("source", "load", "kind", "product")
 
 
-def graph(conn: Connection, kind: Kind, things: int) -> dict[str, Any]:
+def graph(conn: Connection, actor: Actor, kind: Kind, things: int) -> dict[str, Any]:
     """Return nodes in four lanes and the edges between them with rows in, out and rejected."""
     nodes: list[dict[str, Any]] = []
     edges: list[dict[str, Any]] = []
@@ -34,6 +35,11 @@ def graph(conn: Connection, kind: Kind, things: int) -> dict[str, Any]:
         if row.undone_at is None:
             edges.append(_edge(name, middle, said, "written"))
     _older(loads[SHOWN:], middle, nodes, edges)
+    for row in repository.own_sources(conn, actor, kind):
+        origin = f"own:{row.source}"
+        # Without a file there is no load: generators, devices and the API stand in its place.
+        nodes.append(_node(origin, "load", row.source, {"things": row.things, "direct": True}))
+        edges.append({"from": origin, "to": middle, "rows": {"out": row.things}})
     nodes.append(_node(middle, "kind", kind.kind, {"things": things, "title": dict(kind.title)}))
     for key, href in _products(kind):
         nodes.append(_node(f"product:{key}", "product", key, {"href": href}))

@@ -153,3 +153,25 @@ def published(conn: Connection) -> dict[str, Any]:
         )
     )
     return {r.key: r for r in rows}
+
+
+def own_sources(conn: Connection, actor: Actor, kind: Kind) -> Sequence[Any]:
+    """Return how many things each source brought without a load: generators, devices, the API."""
+    scope, params = _districts(actor, kind)
+    return conn.execute(
+        text(
+            f"select source, count(*) as things from {kind.topic}.{kind.kind} t where {scope} "
+            "and not exists (select 1 from twin.load l where l.kind = :k and l.source = t.source) "
+            "group by source order by 2 desc limit 8"
+        ),
+        {"k": kind.kind, **params},
+    ).all()
+
+
+def names_of(conn: Connection, codes: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the names of the things behind codes: contractors and sections that own defects."""
+    rows = conn.execute(
+        text("select code, name from twin.thing where code = any(:c) and name <> ''"),
+        {"c": list(codes)},
+    )
+    return {r.code: {"zh": r.name, "en": r.name} for r in rows}

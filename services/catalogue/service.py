@@ -104,7 +104,7 @@ class Catalogue:
             "field_list": [_field(kind, n) for n in catalogue.fields(kind, self.actor)],
             "rules": self._rules(kind),
             "checked": dict(run._mapping) if run else None,
-            "cases": [dict(r._mapping) for r in repository.open_cases(self.conn, self.actor, kind.kind)],
+            "cases": self._cases(kind),
             "scores": [
                 {"day": r.day, "score": round(float(r.score), 1), "things": r.things}
                 for r in repository.score_days(self.conn, self.actor, kind)
@@ -114,6 +114,14 @@ class Catalogue:
             ],
             "links": links(kind),
         }  # fmt: skip
+
+    def _cases(self, kind: Kind) -> list[dict[str, Any]]:
+        rows = repository.open_cases(self.conn, self.actor, kind.kind)
+        names = repository.names_of(self.conn, [r.owner for r in rows])
+        return [
+            {**r._mapping, "owner_title": departments().get(r.owner) or names.get(r.owner)}
+            for r in rows
+        ]
 
     def _rules(self, kind: Kind) -> list[dict[str, Any]]:
         mine = [r for r in self.failing if r.kind == kind.kind]

@@ -19,6 +19,8 @@ from twin.eventview import View
 from twin.kinds import Field, Kind
 from twin.scope import Actor, scope_sql, visible, visible_district
 
+# Of a word that half the city carries in its name the first so many are ranked.
+_CANDIDATES = 2_000
 _COORDINATES = re.compile(r"^\s*(-?\d+(?:\.\d+)?)[,，\s]+(-?\d+(?:\.\d+)?)\s*$")
 
 
@@ -210,17 +212,24 @@ def search(conn: Connection, actor: Actor, query: str, limit: int) -> list[dict[
     known = catalogue.readable(conn, actor)
     kinds = [*known, *(["event"] if actor.may("event.read") else [])]
     scope, params = scope_sql(actor, "t", 1)
+    mine = f"gone_at is null and kind = any(:kinds) and (t.open or {scope})"
+    # The spread name has an index; what is asked for is spread the same way.
+    part = _like("".join(c + c for c in query.lower()))
     rows = conn.execute(
         text(
-            "select num, kind, code, name, district, st_x(point) as lon, st_y(point) as lat "
-            "from twin.thing t where gone_at is null and (name ilike :like or code ilike :start) "
-            f"and kind = any(:kinds) and (t.open or {scope}) "
-            "order by (name = :q) desc, (name ilike :start) desc, "
-            "array_position(array['district','street','event','park','vehicle','crew'], kind) nulls last, "
-            "length(name), num limit :n"
+            "select distinct num, kind, code, name, district, st_x(point) as lon, st_y(point) as lat, "
+            "(name = :q) as exact, (name ilike :start) as first, length(name) as long, "
+            "array_position(array['district','street','event','park','vehicle','crew'], kind) as rank "
+            f"from ((select * from twin.thing t where {mine} and code >= :code and code < :beyond limit :cap) "
+            f"union all (select * from twin.thing t where {mine} and name <> '' "
+            "and twin.spread(name) like :whole limit :cap) "
+            f"union all (select * from twin.thing t where {mine} and name <> '' "
+            "and twin.spread(name) like :part limit :cap)) found "
+            "order by exact desc, first desc, rank nulls last, long, num limit :n"
         ),
-        {"like": f"%{_like(query)}%", "start": f"{_like(query)}%", "q": query, "kinds": kinds,
-         "n": limit, **params},
+        {"part": f"%{part}%", "whole": part, "start": f"{_like(query)}%", "q": query,
+         "code": query.upper(), "beyond": query.upper() + "\U0010ffff", "kinds": kinds, "n": limit,
+         "cap": _CANDIDATES, **params},
     ).all()  # fmt: skip
     where = names.things(conn)
     return [

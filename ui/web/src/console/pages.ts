@@ -11,4 +11,5 @@ export interface Page {
 
 export const pages: Page[] = [
   { path: "data", title: "console.data", icon: "upload", load: () => import("./data/page") },
+  { path: "catalogue", title: "console.catalogue", icon: "layers", load: () => import("./catalogue/page") },
 ];
