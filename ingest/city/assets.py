@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from ingest.city import field, names
+from ingest.city import names
 from ingest.city.land import Land
 from ingest.city.plane import Floats, Geoms, rng
 from ingest.city.roads import Network
@@ -51,23 +51,6 @@ VEHICLES = (
 WATCH = ("street", "waste", "muck", "park", "landscape")
 
 
-def kerbs(net: Network) -> np.ndarray:
-    """Return half of the width of each edge's road, kerb to axis, in metres."""
-    half = {"expressway": 16.0, "elevated": 13.0, "arterial": 13.0, "secondary": 9.5, "local": 6.0}
-    return np.array([half[net.rows[i]["cls"]] for i in net.source])
-
-
-def walkable(net: Network) -> np.ndarray:
-    """Tell which edges have a kerb where something can stand: no fast roads, tunnels, bridges."""
-    rows = [net.rows[i] for i in net.source]
-    return np.array(
-        [
-            r["cls"] in ("arterial", "secondary", "local") and r["structure"] == "ground"
-            for r in rows
-        ]
-    )
-
-
 def along(net: Network, edges: np.ndarray, step: float, off: Floats) -> tuple[Floats, np.ndarray]:
     """Return points every `step` metres on both sides of edges, and the edge of each."""
     points, which = [], []
@@ -89,14 +72,12 @@ def trees(net: Network, road_name: np.ndarray, seed: int, most: int) -> Rows:
     """Return street trees on both sides of the streets nearest to the focus."""
     gen = rng(seed, 50)
     cls = np.array([net.rows[i]["cls"] for i in net.source])
-    ground = walkable(net)
-    middle = shapely.get_coordinates(shapely.centroid(net.edges))
-    km = field.focus_distance(middle) / 1000
+    ground, km = net.walkable, net.km
     lined = ground & (gen.random(len(km)) < np.where(cls == "local", 0.35, 0.8))
     order = np.argsort(np.where(lined, km * gen.uniform(0.15, 1.2, len(km)), np.inf), kind="stable")
     length = np.cumsum(shapely.length(net.edges)[order])
     chosen = np.sort(order[length * 2 / 13.0 < most])
-    points, edge = along(net, chosen, 13.0, kerbs(net) - 1.5)
+    points, edge = along(net, chosen, 13.0, net.half - 1.5)
     share = np.array([s[2] for s in names.SPECIES])
     # One street, one species: that is how they were planted.
     species = gen.choice(len(share), len(net.edges), p=share / share.sum())
@@ -128,9 +109,8 @@ def kerb_places(
     net: Network, n: int, gen: np.random.Generator, near_km: float
 ) -> tuple[Floats, np.ndarray]:
     """Return n places at the kerb, more of them near the focus but some in every town."""
-    ground = np.flatnonzero(walkable(net))
-    km = field.focus_distance(shapely.get_coordinates(shapely.centroid(net.edges[ground]))) / 1000
-    weight = np.sqrt(shapely.length(net.edges[ground])) * (np.exp(-km / near_km) + 0.03)
+    ground = np.flatnonzero(net.walkable)
+    weight = np.sqrt(net.length[ground]) * (np.exp(-net.km[ground] / near_km) + 0.03)
     edges = gen.choice(ground, n, p=weight / weight.sum())
     share = gen.uniform(0.15, 0.85, n)
     p = shapely.get_coordinates(
@@ -140,7 +120,7 @@ def kerb_places(
         shapely.line_interpolate_point(net.edges[edges], share + 0.02, normalized=True)
     )
     d = (q - p) / np.maximum(np.hypot(*(q - p).T), 1e-6)[:, None]
-    side = gen.choice([-1.0, 1.0], n) * (kerbs(net)[edges] + 1.0)
+    side = gen.choice([-1.0, 1.0], n) * (net.half[edges] + 1.0)
     return p + np.stack([-d[:, 1], d[:, 0]], axis=-1) * side[:, None], edges
 
 

@@ -98,23 +98,18 @@ def _at(places: Places, edges: np.ndarray, along: Floats, off: Floats) -> Floats
 
 def _kerb_numbers(places: Places, n: int, spacing: Floats) -> tuple[np.ndarray, Floats, Floats]:
     """Return which edges, how many places on each side, and the spacing, for n places in all."""
-    edges = np.flatnonzero(assets.walkable(places.net))
-    length = np.maximum(shapely.length(places.net.edges[edges]) - 18.0, 0.0)
+    edges = np.flatnonzero(places.net.walkable)
+    length = np.maximum(places.net.length[edges] - 18.0, 0.0)
     step = spacing[edges]
     step = step * (2 * (length / step).sum() / n)
     return edges, np.ceil(length / step), step
 
 
-def _km(places: Places) -> Floats:
-    middle = shapely.get_coordinates(shapely.centroid(places.net.edges))
-    return np.asarray(field.focus_distance(middle) / 1000)
-
-
 def _trees(places: Places, gen: np.random.Generator, n: int) -> Iterator[Batch]:
     """Both sides of every street, denser in the middle; one street, one species."""
-    spacing = np.interp(_km(places), [0, 8, 20, 60], [9.0, 12.0, 22.0, 34.0])
+    spacing = np.interp(places.net.km, [0, 8, 20, 60], [9.0, 12.0, 22.0, 34.0])
     edges, count, step = _kerb_numbers(places, n, spacing)
-    half = assets.kerbs(places.net) - 1.5
+    half = places.net.half - 1.5
     share = np.array([s[2] for s in names.SPECIES])
     species = gen.choice(len(share), len(places.net.edges), p=share / share.sum())
     for part in _parts(count * 2, BATCH):
@@ -178,13 +173,13 @@ def _kerbside(near_km: float, off: float, called: str) -> Callable[..., Iterator
 
 def _strips(places: Places, gen: np.random.Generator, n: int) -> Iterator[Batch]:
     """Green strips behind the kerb, some metres deep, each between two crossings or gates."""
-    edges = np.flatnonzero(assets.walkable(places.net))
-    length = shapely.length(places.net.edges[edges])
+    edges = np.flatnonzero(places.net.walkable)
+    length = places.net.length[edges]
     pieces = np.floor((length - 24.0) / 150.0) + 1
     fits = length > 60
     edges, length, pieces = edges[fits], length[fits], pieces[fits]
     chosen = gen.permutation(len(edges))
-    half = assets.kerbs(places.net)
+    half = places.net.half
     done = 0
     for part in _parts(pieces[chosen] * 2, BATCH // 2):
         if done >= n:

@@ -155,11 +155,11 @@ class Places:
 
     def strips(self, n: int, near: float, far: float) -> list[Spot]:
         """Return n strips beside streets, a few metres deep."""
-        fits = np.flatnonzero(assets.walkable(self.net) & (shapely.length(self.net.edges) > 90))
+        fits = np.flatnonzero(self.net.walkable & (self.net.length > 90))
         middle = shapely.get_coordinates(shapely.centroid(self.net.edges[fits]))
         weight = np.exp(-np.hypot(*middle.T) / 4_000) + 0.002
         chosen = self.gen.choice(fits, n, replace=False, p=weight / weight.sum())
-        half = assets.kerbs(self.net)
+        half = self.net.half
         made = []
         for e in chosen:
             side = 1.0 if self.gen.random() < 0.5 else -1.0
@@ -178,10 +178,12 @@ class Places:
     def banks(self, n: int, most_m: float = 60.0) -> list[Spot]:
         """Return n points on the green banks of the Huangpu in the inner city."""
         river = self.land.rivers["黄浦江"]
+        shapely.prepare(river)
         shapes = self.shapes("green_space")
-        fits = [i for i, r in enumerate(self.rows["green_space"])
-                if r["type"] == "riverside" and shapely.distance(r["geom"], river) < most_m]  # fmt: skip
-        fits = [i for i in fits if abs(shapely.get_x(shapely.centroid(shapes[i]))) < 9_000]
+        riverside = np.array([r["type"] == "riverside" for r in self.rows["green_space"]])
+        inner = np.abs(shapely.get_x(shapely.centroid(shapes))) < 9_000
+        fits = np.flatnonzero(riverside & inner)
+        fits = fits[shapely.dwithin(river, shapes[fits], most_m)]
         made = []
         for i in self.gen.choice(fits, n):
             made.append(Spot(_point_in(shapes[int(i)], self.gen), host=("green_space", int(i))))

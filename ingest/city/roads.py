@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ingest.city.plane import Floats, Geoms, facts, plane, polygons_of, rng, smo
 BANK = 110.0
 CREEK_BANK = 34.0
 GRID = 0.2
+_HALF = {"expressway": 16.0, "elevated": 13.0, "arterial": 13.0, "secondary": 9.5, "local": 6.0}
 SPEED = {"expressway": 100.0, "elevated": 70.0, "arterial": 50.0, "secondary": 40.0, "local": 25.0}
 LANES = {"expressway": 6, "elevated": 4, "arterial": 6, "secondary": 4, "local": 2}
 # Fast roads pass over what lies below; everything else ends at the water unless it is a crossing.
@@ -56,6 +58,28 @@ class Network:
     blocks: Geoms
     super_of: np.ndarray
     supers: Geoms
+
+    @cached_property
+    def half(self) -> Floats:
+        """Half of the width of each edge's road, kerb to axis, in metres."""
+        return np.array([_HALF[self.rows[i]["cls"]] for i in self.source])
+
+    @cached_property
+    def walkable(self) -> np.ndarray:
+        """Which edges have a kerb where something can stand: no fast roads, tunnels, bridges."""
+        rows = [self.rows[i] for i in self.source]
+        return np.array([r["cls"] not in FREE and r["structure"] == "ground" for r in rows])
+
+    @cached_property
+    def km(self) -> Floats:
+        """How far each edge lies from the focus of the city, in kilometres."""
+        middle = shapely.get_coordinates(shapely.centroid(self.edges))
+        return np.asarray(field.focus_distance(middle) / 1000)
+
+    @cached_property
+    def length(self) -> Floats:
+        """The length of each edge in metres."""
+        return np.asarray(shapely.length(self.edges))
 
 
 def make(land: Land, seed: int) -> Network:

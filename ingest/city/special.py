@@ -100,6 +100,7 @@ def control_areas(places: Places, n: int) -> Rows:
 def lit_buildings(places: Places, n: int) -> Rows:
     """Return the tallest buildings near the Huangpu, lit at night."""
     river = places.land.rivers["黄浦江"]
+    shapely.prepare(river)
     tall = [r for r in places.rows["building"] if r["height_m"] > 60]
     close = shapely.dwithin(river, np.array([r["geom"] for r in tall], dtype=object), 900)
     near = sorted(

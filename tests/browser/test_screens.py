@@ -84,7 +84,8 @@ def test_a_layer_not_shown_costs_no_tile_until_it_is_found_and_switched_on(scree
         desk.page.click("[data-database=responsibility_zones] .branch")
         desk.page.fill(".seek input", "沿街商户")
         desk.page.click("[data-layer=shop] input")
-        desk.page.wait_for_request(lambda r: "/tiles/shop/" in r.url)
+        desk.until("twin.map.queryRenderedFeatures({layers: ['shop-dot', 'shop']}).length > 0")
+        assert any("/tiles/shop/" in url for url in asked)
         desk.page.fill(".seek input", "zoo")
         desk.page.wait_for_selector("[data-layer=enclosure]")
 
