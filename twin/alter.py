@@ -302,7 +302,8 @@ def apply(new: Kind, *, actor: str, allow_loss: bool = False, origin: str = "loc
     for attempt in range(TRIES):
         try:
             with db.engine("owner").begin() as conn:
-                return _carry_out(conn, new, actor, allow_loss, origin)
+                conn.execute(text(f"set local lock_timeout = '{LOCK_TIMEOUT}'"))
+                return carry_out(conn, new, actor, allow_loss=allow_loss, origin=origin)
         except OperationalError as why:
             if "lock timeout" not in str(why) and "deadlock" not in str(why):
                 raise
@@ -310,10 +311,21 @@ def apply(new: Kind, *, actor: str, allow_loss: bool = False, origin: str = "loc
     raise Unavailable(f"Somebody keeps writing to {new.kind}; try again when the load has ended.")
 
 
-def _carry_out(conn: Connection, new: Kind, actor: str, allow_loss: bool, origin: str) -> Plan:
+def _running(conn: Connection, name: str) -> Kind | None:
+    doc = conn.execute(
+        text(
+            "select doc, version from twin.declaration where kind_of = 'kind' and key = :k "
+            "order by version desc limit 1"
+        ),
+        {"k": name},
+    ).first()
+    return kinds.from_doc(doc.doc | {"_version": doc.version}) if doc else None
+
+
+def carry_out(conn: Connection, new: Kind, actor: str, *, allow_loss: bool, origin: str) -> Plan:
+    """Change or make a kind in the caller's transaction, which is the owner's."""
     conn.execute(text("select pg_advisory_xact_lock(7003)"))
-    conn.execute(text(f"set local lock_timeout = '{LOCK_TIMEOUT}'"))
-    old = kinds.catalogue(conn).get(new.kind)
+    old = _running(conn, new.kind)
     made = plan(conn, old, new)
     if made.risky and not allow_loss:
         listed = "; ".join(s.says["en"] for s in made.steps if s.risky)

@@ -156,6 +156,18 @@ def version(conn: Connection, kind_of: str, key: str, number: int) -> dict[str, 
     return doc | {"_version": number}
 
 
+def differs(conn: Connection, kind_of: str, key: str, doc: dict[str, Any]) -> bool:
+    """Tell whether a shipped document would become a new version: it differs and no local edit stands."""
+    found = conn.execute(
+        text(
+            "select doc, origin from twin.declaration "
+            "where kind_of = :k and key = :key order by version desc limit 1"
+        ),
+        {"k": kind_of, "key": key},
+    ).first()
+    return found is None or (found.origin != "local" and not _same(found.doc, doc))
+
+
 def publish(
     conn: Connection, kind_of: str, key: str, doc: dict[str, Any], *, origin: str, actor: str
 ) -> int | None:

@@ -6,10 +6,14 @@ import os
 import secrets
 from typing import Any
 
-from sqlalchemy import text
+import structlog
+from sqlalchemy import Connection, text
 
-from twin import calendar, db, declarations, identity, kinds, ledger, processes, schema
+from twin import alter, calendar, db, declarations, identity, kinds, ledger, processes, schema
+from twin.kinds import Kind
 from twin.settings import settings
+
+log = structlog.get_logger("setup")
 
 ACTOR = "system:setup"
 
@@ -20,12 +24,9 @@ def publish_shipped() -> dict[str, int]:
     with db.engine("owner").begin() as conn:
         conn.execute(text("select pg_advisory_xact_lock(7003)"))
         schema.ensure_topics(conn)
+        running = kinds.catalogue(conn)
         for kind in kinds.shipped():
-            schema.ensure_table(conn, kind)
-            done = declarations.publish(
-                conn, "kind", kind.kind, dict(kind.doc), origin="shipped", actor=ACTOR
-            )
-            counts["kinds"] += done is not None
+            counts["kinds"] += _publish(conn, kind, running.get(kind.kind))
         for process in processes.shipped():
             done = declarations.publish(
                 conn, "process", process["key"], process, origin="shipped", actor=ACTOR
@@ -35,6 +36,21 @@ def publish_shipped() -> dict[str, int]:
     ledger.ensure_key(settings().home)
     counts["accounts"] = _demo_accounts()
     return counts
+
+
+def _publish(conn: Connection, kind: Kind, old: Kind | None) -> bool:
+    """Publish a shipped kind and bring its table along; what would lose data waits for a person."""
+    if old is not None and not declarations.differs(conn, "kind", kind.kind, dict(kind.doc)):
+        return False
+    try:
+        if old is None:
+            # A table may stand from a home whose declarations were lost: it is only widened.
+            schema.ensure_table(conn, kind)
+        alter.carry_out(conn, kind, ACTOR, allow_loss=False, origin="shipped")
+    except alter.WouldLose as why:
+        log.warning("a shipped kind was left as it runs", kind=kind.kind, why=why.detail)
+        return False
+    return True
 
 
 def _demo_accounts() -> int:

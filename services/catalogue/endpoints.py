@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from layers.databases import databases
 from services.catalogue import origins, records, repository, service
+from services.web import collections as others
 from services.web.auth import Caller, Person
 from services.web.params import box, moment
 from twin import catalogue as running
@@ -17,6 +18,8 @@ from twin import db, names
 from twin.errors import BadRequest, NotFound
 
 router = APIRouter(tags=["catalogue"])
+others.extra.append(records.collection)
+others.conforms += records.CONFORMS
 Word = Annotated[str | None, Query(max_length=100)]
 GEOJSON = "application/geo+json"
 

@@ -10,7 +10,11 @@ from twin.kinds import Kind
 from twin.settings import CITY_BOUNDS, settings
 
 COLLECTION = "catalogue"
-CONFORMS = "http://www.opengis.net/spec/ogcapi-records-1/1.0/conf/record-core"
+CORE = "http://www.opengis.net/spec/ogcapi-records-1/1.0/conf/record-core"
+CONFORMS = [CORE] + [
+    f"http://www.opengis.net/spec/ogcapi-records-1/1.0/conf/{c}"
+    for c in ("record-collection", "record-core-query-parameters", "json")
+]
 LICENCE = "https://www.apache.org/licenses/LICENSE-2.0"
 _DCAT = {
     "@vocab": "http://www.w3.org/ns/dcat#", "dcat": "http://www.w3.org/ns/dcat#",
@@ -35,7 +39,7 @@ def collection() -> dict[str, Any]:
         "description": "每一类数据一条记录 / one record for each kind of data",
         "itemType": "record",
         "type": "Collection",
-        "conformsTo": [CONFORMS],
+        "conformsTo": [CORE],
         "extent": {"spatial": {"bbox": [[west, south, east, north]]}},
         "links": [
             {"rel": "self", "href": url, "type": "application/json"},
@@ -58,7 +62,7 @@ def record(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
     return {
         "id": kind.kind,
         "type": "Feature",
-        "conformsTo": [CONFORMS],
+        "conformsTo": [CORE],
         "geometry": shape,
         "time": {"interval": [_day(item["published_at"]), _day(item["freshest"]) or ".."]},
         "properties": {

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DataError
 
 from services.features import pages, repository
 from services.features.crs import CRS84, named
+from services.web import collections as others
 from services.web.auth import Caller
 from services.web.params import Moment, box, moment
 from twin import catalogue, counts, db, filters, versions
@@ -85,7 +86,7 @@ def landing(request: Request, f: str | None = None) -> Response | dict[str, Any]
 @router.get("/conformance", response_model=None)
 def conformance(request: Request, f: str | None = None) -> Response | dict[str, Any]:
     """What this service conforms to."""
-    return _answer(request, f, {"conformsTo": CONFORMS}, "Conformance")
+    return _answer(request, f, {"conformsTo": CONFORMS + others.conforms}, "Conformance")
 
 
 @router.get("/api")
@@ -122,6 +123,7 @@ async def collections(
         known = await conn.run_sync(catalogue.readable, actor)
         held = await conn.run_sync(counts.of_kinds, actor, known)
     said = [_collection(kind, held[name]) for name, kind in known.items()]
+    said += [make() for make in others.extra]
     return _answer(
         request, f, {"links": [_link("/collections", "self")], "collections": said}, "Collections"
     )

@@ -118,3 +118,15 @@ def _bytes(city: City, path: str, token: str | None = None) -> bytes:
         urllib.request.Request(city.url + path, headers=headers), timeout=20
     ) as got:
         return bytes(got.read())
+
+
+def test_a_load_is_undone_from_the_command_line(city: City, parklet: Path) -> None:
+    loads = city.twin("undo", "list")["loads"]
+    mine = next(one for one in loads if one["kind"] == "parklet")
+    assert city.twin("undo", "load", str(mine["id"]), "--dry-run")["would_remove"] == 1
+    assert city.twin("undo", "load", str(mine["id"]))["removed"] == 1
+    token = city.token()
+    soon(lambda: city.get("/ogc/collections/parklet/items", token)["numberMatched"] == 0)
+    checked = city.twin("quality", "run", "parklet")
+    assert checked["kinds"][0]["things"] == 0
+    assert city.twin("quality", "list", "parklet")["failures"] == []

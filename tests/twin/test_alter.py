@@ -286,3 +286,32 @@ def test_unchanged_is_no_step(bench: datetime) -> None:
     made: Kind = kinds.from_doc(BASE)
     assert change(BASE).steps == ()
     assert made.kind == BASE["kind"]
+
+
+def test_a_newer_shipped_kind_brings_its_table_along_or_waits(
+    bench: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twin import setup
+
+    name, code = BASE["kind"] + "_s", "ZY" + BASE["code"][2]
+
+    def ship(**fields: Any) -> None:
+        doc = {**variant(**fields), "kind": name, "code": code}
+        monkeypatch.setattr(kinds, "shipped", lambda: [kinds.from_doc(doc)])
+        setup.publish_shipped()
+
+    def running() -> Kind:
+        with db.engine("app").connect() as conn:
+            return kinds.one(conn, name)
+
+    ship()
+    ship()
+    assert running().version == 1
+    ship(seats=None, spots={"type": "integer", "title": T, "renamed_from": "seats"})
+    assert (running().version, "spots" in running().fields) == (2, True)
+    ship(seats=None, spots=None)
+    assert "spots" in running().fields
+    alter.apply(running(), actor="somebody")
+    ship(colour={"type": "text", "title": T}, seats=None,
+         spots={"type": "text", "title": T})  # fmt: skip
+    assert running().fields["spots"].type == "text"

@@ -1,0 +1,9 @@
+"""Collections under /ogc that are no kinds: domains add theirs, the list of collections shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+extra: list[Callable[[], dict[str, Any]]] = []
+conforms: list[str] = []
