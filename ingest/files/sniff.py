@@ -33,7 +33,7 @@ _REFUSED = (
 )
 _XML_ROOTS = (
     (rb"<gpx[\s>]", "gpx"), (rb"<(\w+:)?kml[\s>]", "kml"), (rb"<osm[\s>]", "osm"),
-    (rb"<(\w+:)?featurecollection[\s>]", "gml"), (rb"<jcsdatafile|<jump", "jml"),
+    (rb"<jcsdatafile", "jml"), (rb"<(\w+:)?featurecollection[\s>]", "gml"),
     (rb"<rss[\s>]|<feed[\s>]", "georss"), (rb"<html[\s>]|^<table[\s>]", "html"),
 )  # fmt: skip
 # What no text holds: a file with it is something else.

@@ -17,6 +17,7 @@ from tests.browser.conftest import CHROMIUM, FLAGS, PHONE
 
 OUT = Path(__file__).parents[2] / "docs" / "pictures"
 WIDE = {"width": 1920, "height": 1080}
+DESK = {"width": 1440, "height": 900}
 CITY = "#m=11.9/31.2265/121.4720"
 Steps = Callable[[Any], None]
 
@@ -87,6 +88,36 @@ def _task(page: Any) -> None:
     _settled(page)
 
 
+def _card(page: Any) -> None:
+    """Open an old tree with its records, and the layer tree."""
+    _hour(page)
+    page.click(".fold")
+    page.evaluate(
+        "fetch('/ogc/collections/ancient_tree/items?limit=1').then(r => r.json())"
+        ".then(r => twin.store.openThing(r.features[0].properties.code))"
+    )
+    page.wait_for_timeout(4000)
+
+
+def _still(page: Any) -> None:
+    page.wait_for_timeout(4000)
+
+
+def _coverage(page: Any) -> None:
+    page.wait_for_timeout(2500)
+    page.get_by_text("覆盖", exact=True).click()
+    page.wait_for_timeout(5000)
+
+
+def _code_page(page: Any) -> None:
+    """Go on to the public page of an old tree."""
+    code = page.evaluate(
+        "fetch('/ogc/collections/ancient_tree/items?limit=1').then(r => r.json())"
+        ".then(r => r.features[0].properties.code)"
+    )
+    page.goto(page.url.split("/login")[0] + f"/c/{code}")
+
+
 def _nothing(_page: Any) -> None:
     return
 
@@ -103,6 +134,11 @@ PICTURES: dict[str, tuple[str | None, str, dict[str, int], int, Steps]] = {
     "patrol": ("patrol", "/patrol?theme=day", PHONE, 2, _nothing),
     "patrol-task": ("patrol", "/patrol?theme=day", PHONE, 2, _task),
     "patrol-night": ("patrol", "/patrol?theme=night", PHONE, 2, _task),
+    "wall-card": ("dispatcher", "/wall#m=15/31.2290/121.4760", WIDE, 1, _card),
+    "console-data": ("planner", "/console/data", DESK, 1, _still),
+    "console-catalogue": ("planner", "/console/catalogue", DESK, 1, _still),
+    "console-coverage": ("planner", "/console/catalogue/toilet", DESK, 1, _coverage),
+    "code-page": (None, "/login", PHONE, 2, _code_page),
     "login": (None, "/login", PHONE, 2, _nothing),
     "login-wide": (None, "/login?theme=night", WIDE, 1, _nothing),
 }
@@ -119,7 +155,7 @@ def take(browser: Any, url: str, logins: dict[str, str], name: str) -> None:
         assert context.request.post(f"{url}/api/v1/session", data=said).ok
     page = context.new_page()
     page.goto(url + path)
-    if user:
+    if path.startswith(("/wall", "/patrol")):
         _settled(page)
     else:
         page.wait_for_timeout(1500)

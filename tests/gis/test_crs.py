@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gis import crs
 from tests.real import shared
+from twin.settings import CITY_BOUNDS
 
 M = 111_320.0
 LON = st.floats(73.0, 135.0)
@@ -85,6 +86,25 @@ def test_shapes_lose_their_heights_and_keep_their_place() -> None:
     moved = crs.shapes_to_wgs84(crs.shapes_from_wgs84(shape, "gcj02"), "gcj02")
     assert not shapely.has_z(moved)[0]
     assert shapely.hausdorff_distance(moved[0], shapely.force_2d(shape[0])) < 1e-7
+
+
+def city_grid() -> tuple[np.ndarray, np.ndarray]:
+    """Points every 300 m over all of the city."""
+    west, south, east, north = CITY_BOUNDS
+    lon, lat = np.meshgrid(np.arange(west, east, 0.00315), np.arange(south, north, 0.0027))
+    return lon.ravel(), lat.ravel()
+
+
+@pytest.mark.parametrize("name", ["gcj02", "bd09"])
+def test_shifted_coordinates_come_back_all_over_the_city(name: str) -> None:
+    lon, lat = city_grid()
+    assert lon.size > 150_000
+    there = crs.from_wgs84(lon, lat, name)
+    back = crs.to_wgs84(*there, name)
+    assert metres(lon, lat, *back).max() < 0.01
+    # And from the other side: what a map provider says, to degrees and back.
+    again = crs.from_wgs84(*crs.to_wgs84(lon, lat, name), name)
+    assert metres(lon, lat, *again).max() < 0.01
 
 
 def test_addresses_agree_with_the_pairs_of_the_map_provider() -> None:

@@ -131,3 +131,16 @@ def test_health_and_readiness(api: Api) -> None:
     assert api.get("/healthz", None).json() == {"status": "ok"}
     assert api.get("/readyz", None).json()["kinds"] >= 15
     assert "python_info" in api.get("/metrics", None).text
+
+
+@pytest.mark.parametrize(
+    ("said", "first"), [("厕7", "公厕7"), ("公厕18", "公厕18"), ("东二", "东二组"), ("t", None), ("%", None)]
+)
+def test_names_are_found_by_any_part(api: Api, said: str, first: str | None) -> None:
+    found = api.get("/api/v1/search", q=said).json()["results"]
+    assert (found[0]["name"] if found else None) == first
+
+
+def test_codes_are_found_by_their_beginning(api: Api) -> None:
+    found = api.get("/api/v1/search", q="310101-to-00000").json()["results"]
+    assert found and all(r["code"].startswith("310101-TO-00000") for r in found)

@@ -23,6 +23,7 @@ _LDID = {
     0x4F: "big5", 0x57: "cp1252", 0x58: "cp1252", 0x64: "cp852", 0x65: "cp866", 0x78: "big5",
     0x79: "cp949", 0x7A: "gb18030", 0x7B: "cp932", 0xC8: "cp1250", 0xC9: "cp1251",
 }  # fmt: skip
+_WESTERN = frozenset(("cp437", "cp850", "cp1252"))
 _SAID = {"936": "gb18030", "gbk": "gb18030", "gb2312": "gb18030", "cp936": "gb18030",
          "950": "big5", "cp950": "big5", "ansi 936": "gb18030", "system": ""}  # fmt: skip
 _DECLARED = re.compile(r"(<\?xml[^>]*?)\s+encoding\s*=\s*[\"'][^\"']*[\"']")
@@ -91,6 +92,25 @@ def _big5(raw: bytes) -> bool:
     return pairs > 3 and common > 0.85 * pairs and low > 0.2 * pairs
 
 
+def _hanzi(raw: bytes) -> bool:
+    """Tell whether what is not ASCII is UTF-8, or pairs of bytes of the Chinese character set."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    else:
+        return not raw.isascii()
+    pairs = within = at = 0
+    while at < len(raw) - 1:
+        if raw[at] < 0x80:
+            at += 1
+            continue
+        pairs += 1
+        within += 0xB0 <= raw[at] <= 0xF7 and raw[at + 1] >= 0xA1
+        at += 2
+    return pairs > 3 and within > 0.85 * pairs
+
+
 def known(encoding: str) -> str:
     """Return an encoding that the user named; Unreadable when there is none of that name."""
     try:
@@ -115,6 +135,9 @@ def of_dbf(raw: bytes, said: bytes) -> str:
             pass
     cells = _dbf_cells(raw)
     guess = _LDID.get(raw[29]) if len(raw) > 32 else None
+    if guess in _WESTERN and _hanzi(b" ".join(cells)):
+        # Programs of Western Windows say their own code page, whatever they write.
+        guess = "utf-8" if decodes(cells, "utf-8") else "gb18030"
     if guess and decodes(cells, guess):
         return guess
     if _big5(b" ".join(cells)) and decodes(cells, "big5"):

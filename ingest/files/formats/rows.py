@@ -55,14 +55,14 @@ def open_rows(
     if len(first) < at + 2:
         raise Unreadable(f"{shown} has a header at most and no rows.")
     columns = _names(shown, first[at])
-    made = Opened(
-        format=kind, columns=columns, stream=lambda _size: iter(()),
+    notes: list[str] = [*more.pop("notes", ())]
+    if at:
+        notes.append(f"{at} lines before the header were passed over")
+    return Opened(
+        format=kind, columns=columns, notes=notes,
+        stream=lambda size: _batches(itertools.islice(rows(), at + 1, None), columns, notes, size),
         total=max(0, total - at - 1) if total is not None else None, **more,
     )  # fmt: skip
-    if at:
-        made.notes.append(f"{at} lines before the header were passed over")
-    made.stream = lambda size: _batches(itertools.islice(rows(), at + 1, None), made, size)
-    return made
 
 
 def _names(shown: str, header: Row) -> list[str]:
@@ -78,14 +78,16 @@ def _names(shown: str, header: Row) -> list[str]:
     return names
 
 
-def _batches(rows: Iterator[Row], opened: Opened, size: int) -> Iterator[Source]:
+def _batches(
+    rows: Iterator[Row], columns: list[str], notes: list[str], size: int
+) -> Iterator[Source]:
     start = 0
     while taken := list(itertools.islice(rows, size)):
         examples = [i for i, row in enumerate(taken) if _is_example(row)] if start == 0 else []
         for i in reversed(examples):
             del taken[i]
-            opened.notes.append("the example row was passed over")
-        yield _source(taken, opened.columns, start)
+            notes.append("the example row was passed over")
+        yield _source(taken, columns, start)
         start += len(taken)
 
 

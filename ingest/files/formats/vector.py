@@ -17,6 +17,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import ShapelyError
 
 from ingest.files.formats import arrow, encodings
+from ingest.files.formats.drivers import FORBIDDEN, without
 from ingest.files.formats.opened import Opened, Source
 from ingest.files.formats.unpack import Folder
 from twin.errors import Unreadable
@@ -42,6 +43,7 @@ _UNREADABLE = (
 )  # fmt: skip
 MAX_COLUMNS = 2000
 _LISTED = 12
+without(FORBIDDEN)
 pyogrio.set_gdal_config_options(
     {
         # A batch ends early rather than hold more than this.
@@ -109,12 +111,11 @@ def open_vector(
     if len(columns) > MAX_COLUMNS:
         raise Unreadable(f"{shown} has more than {MAX_COLUMNS} columns.")
     total = sum(one.count for one in chosen) if all(one.count >= 0 for one in chosen) else None
-    made = Opened(
-        format=kind, columns=columns, stream=lambda _size: iter(()), crs=first.crs, notes=notes,
-        total=total, layers=layers, layer=None if many else first.name, encoding=file.encoding,
+    return Opened(
+        format=kind, columns=columns, crs=first.crs, notes=notes, total=total, layers=layers,
+        stream=lambda size: _stream(file, chosen, columns, notes, size),
+        layer=None if many else first.name, encoding=file.encoding,
     )  # fmt: skip
-    made.stream = lambda size: _stream(file, chosen, made, size)
-    return made
 
 
 class _told:
@@ -254,17 +255,19 @@ def _reader(file: _File, layer: _Layer, size: int) -> Any:
     )  # fmt: skip
 
 
-def _stream(file: _File, layers: list[_Layer], opened: Opened, size: int) -> Iterator[Source]:
+def _stream(
+    file: _File, layers: list[_Layer], columns: list[str], notes: list[str], size: int
+) -> Iterator[Source]:
     found = 0
     for layer in layers:
-        for read in _of_layer(file, layer, opened.notes, size):
+        for read in _of_layer(file, layer, notes, size):
             found += read.rows
             if len(layers) > 1:
                 read.columns.setdefault("folder", [layer.name] * read.rows)
                 nothing = [None] * read.rows
-                read.columns = {c: read.columns.get(c, nothing) for c in opened.columns}
+                read.columns = {c: read.columns.get(c, nothing) for c in columns}
             yield read
-    if not found and not opened.columns:
+    if not found and not columns:
         raise Unreadable(f"{file.shown} holds no features.")
 
 

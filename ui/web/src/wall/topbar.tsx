@@ -96,6 +96,7 @@ export function TopBar() {
         <button class="plain" aria-label={theme.value === "night" ? t("theme.day") : t("theme.night")} title={theme.value === "night" ? t("theme.day") : t("theme.night")} onClick={() => setTheme(theme.value === "night" ? "day" : "night", "wall")}>
           <Icon name={theme.value === "night" ? "sun" : "moon"} size={18} />
         </button>
+        <a class="plain" href="/console" aria-label={t("nav.console")} title={t("nav.console")}><Icon name="table" size={18} /></a>
         <span class="who"><Icon name="user" />{tt(who.name) || who.user}</span>
         <button class="plain" aria-label={t("signout")} title={t("signout")} onClick={() => void signOut()}><Icon name="log-out" size={18} /></button>
       </div>
