@@ -197,6 +197,8 @@ class Filler:
         for pattern, make in _MADE:
             if pattern.search(field.name) and not (field.level < 3 and make is _person):
                 return make(self.gen)
+        if field.title["zh"].endswith(("单位", "公司", "企业")):
+            return _firm(self.gen)
         if field.example is not None:
             return str(field.example)
         return f"{kind.title['zh']}{field.title['zh']}{i + 1:03d}"
