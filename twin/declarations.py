@@ -20,6 +20,7 @@ from twin import journal
 from twin.errors import DeclarationError, NotFound
 
 DATA = Path(__file__).resolve().parent.parent / "data"
+MAX_DEPTH = 60
 SCHEMAS = Path(__file__).parent / "schemas"
 Lines = dict[tuple[Any, ...], int]
 
@@ -66,6 +67,8 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
 def read_source(source: str, name: str) -> tuple[dict[str, Any], Lines]:
     """Return the document of YAML text and the line of each of its keys; `name` is for errors."""
     lines: Lines = {}
+    if _depth(source) > MAX_DEPTH:
+        raise DeclarationError(name, None, "-", "this nests too deep")
     try:
         # A few bytes of aliases can stand for gigabytes.
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(source)):
@@ -86,6 +89,15 @@ def read_source(source: str, name: str) -> tuple[dict[str, Any], Lines]:
     if not isinstance(doc, dict):
         raise DeclarationError(name, 1, "-", "a mapping of keys is expected")
     return doc, lines
+
+
+def _depth(source: str) -> int:
+    """Return how deep brackets open, whatever quotes say: the reader's time grows with the square."""
+    depth = most = 0
+    for sign in source:
+        depth += (sign in "[{") - (sign in "]}")
+        most = max(most, depth)
+    return most
 
 
 def _short(path: Path) -> str:
