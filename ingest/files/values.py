@@ -116,7 +116,9 @@ def _code(cell: Any, field: Field) -> str:
 
 def parse(cell: Any, field: Field) -> Any:
     """Return the typed value of a cell, None for nothing; Unfit carries the reason."""
-    if cell is None or (isinstance(cell, str) and cell.strip().lower() in NOTHING):
+    # A code list may have a word of its own that means nothing elsewhere.
+    listed = isinstance(cell, str) and cell.strip() in (field.codes or ())
+    if cell is None or (isinstance(cell, str) and not listed and cell.strip().lower() in NOTHING):
         if field.required:
             raise Unfit(f"{field.name} is required and empty")
         return None

@@ -28,7 +28,7 @@ ALL_ROADS_FROM = 13
 def _wanted(kind: Kind, actor: Actor) -> list[str]:
     """Return the fields that map and card need; a tile is no export."""
     allowed = set(catalogue.fields(kind, actor))
-    symbol = [str(kind.symbol[k]) for k in ("color_by", "label") if k in kind.symbol]
+    symbol = [str(kind.symbol[k]) for k in ("color_by", "label", "width_by") if k in kind.symbol]
     return [f for f in dict.fromkeys((*kind.card, *symbol)) if f in allowed]
 
 
