@@ -43,12 +43,16 @@ def build(
     )
     land, *cover = ground.areas(p)[1:]
     layers = [ground.areas(p)[0], land]
-    for kind in polygons:
+    for kind in (k for k in polygons if k.kind in things.GROUND):
         layers += things.layers(kind, p)
     layers += cover + ground.boundaries(p)[:1] + ground.roads(p) + ground.buildings(p)[:1]
+    # Every other area is a wash above the ground: an enclosure lies in a park, a zone on a street.
+    areas = [one for k in polygons if k.kind not in things.GROUND for one in things.layers(k, p)]
+    layers += [one for one in areas if one["type"] != "symbol"]
     for kind in rest:
         layers += [one for one in things.layers(kind, p) if one["type"] == "circle"]
     layers += ground.boundaries(p)[1:] + ground.buildings(p)[1:] + labels.names(p, lang)
+    layers += [one for one in areas if one["type"] == "symbol"]
     for kind in rest:
         layers += [one for one in things.layers(kind, p) if one["type"] != "circle"]
     here = sources(kinds)

@@ -147,9 +147,10 @@ def _polygons(kind: Kind, p: Palette) -> list[Layer]:
     fill = p.forest if ground else painted(kind, domain(kind), p.get)
     made = [
         _source(kind, type="fill", minzoom=max(0, zoom - 1),
-                paint={"fill-color": fill, "fill-opacity": 0.9 if ground else 0.14, "fill-antialias": False}),
+                paint={"fill-color": fill, "fill-opacity": 0.9 if ground else 0.2, "fill-antialias": False}),
         _source(kind, "-edge", pick=False, type="line", minzoom=zoom,
-                paint={"line-color": p.green_line if ground else fill, "line-width": 1, "line-opacity": 0.8}),
+                paint={"line-color": p.green_line if ground else fill, "line-width": 1 if ground else 1.5,
+                       "line-opacity": 0.8 if ground else 0.95}),
     ]  # fmt: skip
     if not ground and kind.symbol.get("label"):
         made.append(

@@ -371,7 +371,7 @@ def _cell(park: Any, i: int, n: int, places: Places) -> Any:
         for b in range(side)
     ]
     fits = [c for c in cells if shapely.contains_xy(room, *c)]
-    x, y = fits[i % len(fits)]
+    x, y = fits[(i * len(fits)) // n % len(fits)]
     radius = 0.3 * min((x1 - x0) / side, (y1 - y0) / side)
     return shapely.intersection(blob(float(x), float(y), radius, 0.1, places.gen, 18), room)
 
