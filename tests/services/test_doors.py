@@ -134,7 +134,8 @@ def test_health_and_readiness(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "first"), [("厕7", "公厕7"), ("公厕18", "公厕18"), ("东二", "东二组"), ("t", None), ("%", None)]
+    ("said", "first"),
+    [("厕7", "公厕7"), ("公厕18", "公厕18"), ("东二", "东二组"), ("t", None), ("%", None)],
 )
 def test_names_are_found_by_any_part(api: Api, said: str, first: str | None) -> None:
     found = api.get("/api/v1/search", q=said).json()["results"]
