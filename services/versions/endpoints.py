@@ -52,7 +52,8 @@ async def diff(
         page, counts = difference.statements(kind, person, asked, after=after, limit=limit + 1)
         rows = (await conn.execute(page)).all()
         total = (await conn.execute(counts)).one()
-    shown = rows[:limit]
+        ids = [row.id for row in rows[:limit]]
+        shown = (await conn.execute(difference.details(kind, person, asked, ids))).all()
     return {
         "type": "FeatureCollection",
         "counts": dict(total._mapping),
