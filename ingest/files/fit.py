@@ -101,10 +101,17 @@ class Sorter:
         made = self._mended(shapes, reasons)
         out = {t: columnwise.parse(read.columns[c], self.kind.fields[t], reasons)
                for t, c in self.fields.items()}  # fmt: skip
-        out |= {t: columnwise.parse(read.columns[c], _TEXT, reasons) for t, c in self.head.items()}
+        out |= {t: columnwise.parse(read.columns[c], self._field(t), reasons)
+                for t, c in self.head.items()}  # fmt: skip
         out["source_key"] = self._keys(read, made.shapes if made else None, rows, reasons)
         self._check_codes(out, taken, reasons)
         return self._batch(read, numbers, shapes, made, out, reasons)
+
+    def _field(self, head: str) -> Field:
+        """Return how a cell of the header is read: a state by its key or its title."""
+        if head != "state":
+            return _TEXT
+        return Field(name="state", type="code", title=naming.STATE, codes=self.kind.states)
 
     def _mended(
         self, shapes: np.ndarray | None, reasons: columnwise.Reasons

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from gis import crs as reference
 from ingest.files import columns as naming
-from ingest.files import identity, place, refs
+from ingest.files import identity, place, refs, remembered
 from ingest.files import source as reading
 from ingest.files.fit import Batch, Sorter
 from ingest.files.quarantine import Quarantine
@@ -112,8 +112,12 @@ def load(
     with db.engine("app").begin() as conn:
         declared = kinds.one(conn, kind)
         asked.say("reading", 0.02)
-        opened = reading.open_source(path, encoding=encoding, layer=layer)
-        named = naming.find(declared, opened.columns, mapping or {}, key=key, x=x, y=y)
+        opened = reading.open_source(path, encoding=encoding, layer=layer, prefer=declared.geometry)
+        if mapping is None:
+            # What a person confirmed for this source stands until somebody says otherwise.
+            mapping, kept = remembered.recall(conn, asked.source, kind, opened.columns)
+            key, x, y = key or kept.get("key"), x or kept.get("x"), y or kept.get("y")
+        named = naming.find(declared, opened.columns, mapping, key=key, x=x, y=y)
         run = _Run(conn, declared, asked, named)
         run.through(opened)
         if asked.dry_run:

@@ -42,7 +42,7 @@ def command(
     ] = False,
 ) -> None:
     """Load a file and tell what came of each row."""
-    mapping = dict(_pair(said) for said in map_ or [])
+    mapping = dict(_pair(said) for said in map_) if map_ else None
     done = load(
         file, kind, crs=crs, encoding=encoding, mapping=mapping, key=key, x=x, y=y, layer=layer,
         dry_run=dry_run, source=source, progress=_progress,
