@@ -43,6 +43,7 @@ _UNREADABLE = (
 )  # fmt: skip
 MAX_COLUMNS = 2000
 _LISTED = 12
+_CORNERS = ("route_points", "track_points")
 without(FORBIDDEN)
 pyogrio.set_gdal_config_options(
     {
@@ -219,8 +220,8 @@ def _first_with_rows(file: _File, layers: Sequence[str], prefer: str | None) -> 
     known = [_layer(file, name) for name in layers]
     with_shapes = [one for one in known if one.family] or known[:1]
     if prefer:
-        # Stable, so that of equals the first stays the first.
-        with_shapes.sort(key=lambda one: prefer not in _families(one))
+        # Stable, so that of equals the first stays the first; the corners of a way are no places.
+        with_shapes.sort(key=lambda one: one.name in _CORNERS or prefer not in _families(one))
     for one in with_shapes:
         if one.count > 0 or (one.count < 0 and _has_rows(file, one)):
             return one
