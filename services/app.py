@@ -33,7 +33,7 @@ from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
 from services.versions.endpoints import router as versions
 from services.web import errors
-from twin import db
+from twin import db, pool
 
 
 @asynccontextmanager
@@ -45,6 +45,7 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
     await warming
     await hub.stop()
     hub.listeners.remove(_stale_tiles)
+    await pool.close()
     for role in ("app", "tiles"):
         await db.async_engine(role).dispose()
 

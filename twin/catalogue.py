@@ -23,6 +23,11 @@ def all_kinds(conn: Connection) -> dict[str, Kind]:
     return _kept[1]
 
 
+def running() -> dict[str, Kind] | None:
+    """Return the running kinds from memory while they are fresh; None asks for a connection."""
+    return _kept[1] if _kept[0] >= time.monotonic() else None
+
+
 def forget() -> None:
     """Read the kinds anew next time."""
     global _kept

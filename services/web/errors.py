@@ -9,7 +9,9 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from psycopg.errors import UndefinedColumn, UndefinedTable
+from psycopg import Error as DatabaseError
+from psycopg import OperationalError as DatabaseAway
+from psycopg.errors import DataError, QueryCanceled, UndefinedColumn, UndefinedTable
 from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 
@@ -56,13 +58,18 @@ async def _validation(_request: Request, error: Exception) -> Response:
 
 
 async def _database(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DBAPIError)
-    if isinstance(error.orig, UndefinedColumn | UndefinedTable):
+    """Answer for errors of the database, raised through SQLAlchemy or by the driver itself."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(said, UndefinedColumn | UndefinedTable):
         # A kind has just changed under this request: the next one reads it as it is now.
         catalogue.forget()
         return problem(503, "unavailable", "This kind is just being changed; try again at once.")
-    log.error("database", path=request.url.path, why=str(error.orig).splitlines()[0])
-    if isinstance(error, OperationalError) or error.connection_invalidated:
+    if isinstance(said, QueryCanceled):
+        return problem(503, "too_slow", "This takes too long; ask for a smaller area or for less.")
+    if isinstance(said, DataError):
+        return problem(400, "bad_request", "A value of the request is beyond what numbers hold.")
+    log.error("database", path=request.url.path, why=(str(said).splitlines() or [""])[0])
+    if isinstance(error, OperationalError) or isinstance(said, DatabaseAway):
         detail = "The database is not reachable at the moment; try again in a few seconds."
         return problem(503, "unavailable", detail)
     return problem(500, "error", "Something went wrong here; the log has the details.")
@@ -79,4 +86,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(DatabaseError, _database)
     app.add_exception_handler(Exception, _unexpected)

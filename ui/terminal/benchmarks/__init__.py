@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+# Modules here that are no benchmarks of their own.
+TOOLS = frozenset({"driver", "scratch", "serving"})
+
 
 class Figure(TypedDict):
     """One measured figure beside the limit that this machine showed in the same run."""

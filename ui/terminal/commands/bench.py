@@ -24,7 +24,11 @@ def bench(
     ] = 0,
 ) -> None:
     """Measure one part of this installation against the limit of this machine."""
-    known = sorted(found.name for found in pkgutil.iter_modules(benchmarks.__path__))
+    known = sorted(
+        found.name
+        for found in pkgutil.iter_modules(benchmarks.__path__)
+        if found.name not in benchmarks.TOOLS
+    )
     if name == "list":
         finish({"benchmarks": known}, "\n".join(known))
     if name not in known:

@@ -1,0 +1,139 @@
+"""The fast way to read: statements compiled once, prepared in the database, run without the ORM.
+
+Building and compiling a SQLAlchemy statement costs more than the database needs for a small tile.
+Doors that answer thousands of reads a second compile theirs once, keep the text, and bind values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from sqlalchemy import Executable
+from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
+from sqlalchemy.sql.elements import ClauseElement
+
+from twin.errors import Unavailable
+from twin.settings import settings
+
+SIZE = 8
+WAIT_S = 10.0
+# A read that takes longer than this is a mistake in what was asked; it must not hold a connection.
+STATEMENT_TIMEOUT_MS = 30_000
+_DIALECT = psycopg_dialect()  # type: ignore[no-untyped-call]
+_OPTIONS = f"-c timezone=UTC -c jit=off -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+Connection = psycopg.AsyncConnection[Any]
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AsyncConnectionPool[Connection]]] = (
+    WeakKeyDictionary()
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """SQL text with `%(name)s` places, the values that never change, and the names still to bind."""
+
+    sql: bytes
+    fixed: Mapping[str, Any]
+    open: frozenset[str] = field(default=frozenset())
+
+
+def statement(said: Executable) -> Prepared:
+    """Compile a SQLAlchemy statement once; a `bindparam(name)` without a value stays open.
+
+    Lists are bound whole (`= any(:names)`), never spread into the text: the text must not depend
+    on values, or the database would plan it anew each time.
+    """
+    assert isinstance(said, ClauseElement)
+    made = said.compile(dialect=_DIALECT)
+    fixed, unbound = {}, set()
+    for bind, name in made.bind_names.items():  # type: ignore[attr-defined]
+        if bind.required:
+            unbound.add(name)
+        else:
+            process = made._bind_processors.get(name)  # type: ignore[attr-defined]
+            value = bind.effective_value
+            fixed[name] = process(value) if process else value
+    return Prepared(str(made).encode(), fixed, frozenset(unbound))
+
+
+class Statements:
+    """Compiled statements by their shape; of too many shapes the oldest half goes."""
+
+    def __init__(self, limit: int = 4096) -> None:
+        """Keep up to `limit` statements."""
+        self._limit = limit
+        self._kept: dict[Hashable, Prepared] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Executable]) -> Prepared:
+        """Return the statement of a key; `make` builds it the first time."""
+        found = self._kept.get(key)
+        if found is None:
+            found = statement(make())
+            with self._lock:
+                if len(self._kept) >= self._limit:
+                    for old in list(self._kept)[: self._limit // 2]:
+                        del self._kept[old]
+                self._kept[key] = found
+        return found
+
+
+@asynccontextmanager
+async def connection(role: str = "app") -> AsyncIterator[Connection]:
+    """Lend an autocommitting connection of a role; Unavailable when the database is away."""
+    pool = await _pool(role)
+    try:
+        conn = await pool.getconn()
+    except PoolTimeout as why:
+        raise Unavailable("The database is away or overloaded; try again in a moment.") from why
+    try:
+        yield conn
+    finally:
+        await pool.putconn(conn)
+
+
+async def fetch(
+    conn: Connection, prepared: Prepared, values: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Return all rows of a prepared statement; every open name must be among the values."""
+    said = {**prepared.fixed, **values} if prepared.fixed else values
+    cursor = await conn.execute(prepared.sql, said, prepare=True, binary=True)
+    return await cursor.fetchall()
+
+
+async def _pool(role: str) -> AsyncConnectionPool[Connection]:
+    loop = asyncio.get_running_loop()
+    mine = _pools.setdefault(loop, {})
+    found = mine.get(role)
+    if found is None:
+        found = mine[role] = AsyncConnectionPool(
+            settings().dsn(role).replace("postgresql+psycopg://", "postgresql://"),
+            min_size=1,
+            max_size=SIZE,
+            timeout=WAIT_S,
+            open=False,
+            name=role,
+            kwargs={"autocommit": True, "options": _OPTIONS, "connect_timeout": 5},
+            configure=_configure,
+        )
+        await found.open()
+    return found
+
+
+async def _configure(conn: Connection) -> None:
+    # Every statement that comes this way is one of few texts and is worth preparing at once.
+    conn.prepare_threshold = 0
+    conn.prepared_max = 1000
+
+
+async def close() -> None:
+    """Close the connections of the running loop (the application stops)."""
+    for pool in _pools.pop(asyncio.get_running_loop(), {}).values():
+        await pool.close()
