@@ -28,6 +28,8 @@ from twin.revise import revise
 from twin.scope import Actor, visible_district
 
 MAX_CHANGES = 1_000
+# Two metres: the same thing, surveyed once and loaded on both sides.
+_NEAR_DEG = 2e-5
 _TEXT = Field(name="name", type="text", title={})
 _SCOPE = "It lies outside the districts of this account; send it to the district that it lies in."
 
@@ -124,16 +126,20 @@ class Incoming:
         codes = [str(c) for o in items if (c := _properties(o).get("code"))]
         rows = self.conn.execute(
             text(
-                "select id, code, id = any(:ids) as named from twin.thing t where kind = :k "
+                "select id, code, name, st_x(point) as lon, st_y(point) as lat, id = any(:ids) as named "
+                "from twin.thing t where kind = :k "
                 "and gone_at is null and (id = any(:ids) or code = any(:codes)) and not exists "
                 "(select 1 from twin.feed_item i where i.peer = :p and i.thing = t.id)"
             ),
             {"ids": said, "codes": codes, "k": kind.kind, "p": self.peer},
         ).all()
         ids = {str(row.id): row.id for row in rows if row.named}
-        by_code = {row.code: row.id for row in rows}
+        by_code = {row.code: row for row in rows}
         for one in items:
-            one.thing = ids.get(one.yours or "") or by_code.get(_properties(one).get("code"))
+            same = by_code.get(_properties(one).get("code"))
+            one.thing = ids.get(one.yours or "") or (
+                same.id if same is not None and _is_there(one, same) else None
+            )
 
     def _read(self, kind: Kind, items: list[Item]) -> None:
         """Read each feature into typed values; refuse what does not fit the kind."""
@@ -247,6 +253,7 @@ class Incoming:
         columns["code"] = [
             None if (c := _properties(o).get("code")) is None or c in taken else c for o in items
         ]
+        self._pass_serials(kind, [c for c in columns["code"] if c])
         lacking = next(
             (f.name for f in kind.fields.values() if f.required and f.name not in names), None
         )
@@ -276,6 +283,22 @@ class Incoming:
     def _taken(self, codes: Sequence[str]) -> set[str]:
         asked = text("select code from twin.thing where code = any(:c)")
         return set(self.conn.scalars(asked, {"c": list(codes)}))
+
+    def _pass_serials(self, kind: Kind, codes: Sequence[str]) -> None:
+        """Have our own numbering go on behind the codes that come from the peer."""
+        last: dict[str, int] = {}
+        for code in codes:
+            district, letters, serial = (*code.split("-"), "", "")[:3]
+            if letters == kind.code and serial.isdigit() and len(serial) < 10:
+                last[district] = max(last.get(district, 0), int(serial))
+        self.conn.execute(
+            text(
+                "insert into twin.code_serial as c (district, class, last) select d, :letters, n "
+                "from unnest(cast(:d as text[]), cast(:n as int[])) u(d, n) on conflict (district, class) "
+                "do update set last = greatest(c.last, excluded.last)"
+            ),
+            {"letters": kind.code, "d": list(last), "n": list(last.values())},
+        )
 
     def _remove(self, kind: Kind, items: list[Item]) -> None:
         owner = owners.owners(kind).thing
@@ -368,6 +391,17 @@ def _item(at: int, said: Any) -> Item:
     except (KeyError, TypeError, ValueError, AttributeError) as why:
         made.refuse("bad_change", f"This is no change of the feed: {why}.")
     return made
+
+
+def _is_there(one: Item, row: Any) -> bool:
+    """Tell whether a thing of the same code is the same: both sides give codes of their own as well."""
+    shape = one.said.get("geometry")
+    if row.lon is None or not shape:
+        return bool(_properties(one).get("name") == row.name)
+    given = shapely.from_geojson(json.dumps(shape), on_invalid="ignore")
+    if given is None or given.is_empty:
+        return False
+    return bool(shapely.Point(row.lon, row.lat).distance(given.point_on_surface()) < _NEAR_DEG)
 
 
 def _properties(one: Item) -> Mapping[str, Any]:

@@ -7,12 +7,14 @@ stands now; what changed since comes again, under its own entry, with its versio
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import shapely
 import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
@@ -21,7 +23,7 @@ from twin.errors import BadRequest
 from twin.eventview import PROCESS, View
 from twin.feed import owners
 from twin.kinds import Kind
-from twin.scope import Actor, visible, visible_district
+from twin.scope import Actor, sees, visible
 from twin.tables import table
 from twin.things import row_json
 from twin.versions import renamed
@@ -164,7 +166,13 @@ class Reader:
         return dict(renamed(dict(row), self._former[kind.kind]))
 
     def _sees(self, kind: Kind, row: Mapping[str, Any]) -> bool:
-        return kind.open or visible_district(self.actor, row.get("district"), kind.level)
+        point = None
+        if self.actor.area is not None and row.get("geom"):
+            spot = shapely.point_on_surface(shapely.from_geojson(json.dumps(row["geom"])))
+            point = (spot.x, spot.y)
+        return sees(
+            self.actor, kind, row.get("district"), row.get("street"), point, level=kind.level
+        )
 
     def _head(self, entry: Any, kind: Kind, row: Mapping[str, Any], version: int) -> Change:
         return {
@@ -223,7 +231,10 @@ class Reader:
         after = entry.after
         if not self.events or after is None or after.get("process") != PROCESS:
             return None
-        if not visible_district(self.actor, entry.district, cases.LEVEL):
+        point = (entry.lon, entry.lat) if entry.lon is not None else None
+        if not sees(
+            self.actor, None, entry.district, after.get("street"), point, level=cases.LEVEL
+        ):
             return None
         self._view = self._view or View(self.conn)
         self._view.definition(after)
