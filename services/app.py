@@ -67,8 +67,8 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     for router in (
-        health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        catalogue, features, tiles, kinds, jobs, versions, codes, loads, downloads,
+        tiles, health, identity, events, dispatch, open311, things, positions, boards, files, live,
+        catalogue, features, kinds, jobs, versions, codes, loads, downloads,
     ):  # fmt: skip
         app.include_router(router)
     return app
