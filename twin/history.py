@@ -30,7 +30,18 @@ def as_of(
         return now
     names = [c.name for c in now.columns if c.name != "geom"]
     if wanted is not None:
-        keep = {*wanted, "id", "num", "code", "name", "district", "state", "version", "valid_from"}
+        keep = {
+            *wanted,
+            "id",
+            "num",
+            "code",
+            "name",
+            "district",
+            "street",
+            "state",
+            "version",
+            "valid_from",
+        }
         names = [n for n in names if n in keep]
     geom = kind.geometry != "none"
     current = ", ".join(f't."{n}"' for n in names)
