@@ -34,10 +34,12 @@ from services.tiles.endpoints import router as tiles
 from services.versions.endpoints import router as versions
 from services.web import errors
 from twin import db, pool
+from twin.settings import settings
 
 
 @asynccontextmanager
 async def _life(_app: FastAPI) -> AsyncIterator[None]:
+    tile_cache.limit = settings().tile_cache_mb << 20
     hub.listeners.append(_stale_tiles)
     hub.start()
     warming = asyncio.create_task(asyncio.to_thread(warm_roads))

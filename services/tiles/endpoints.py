@@ -9,12 +9,11 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 
 from services.tiles import levels, service
 from services.tiles.cache import Headers, Tile
 from services.tiles.repository import Wish
-from services.web.auth import Caller, current_actor
+from services.web.auth import Caller, caller
 from services.web.params import Moment, moment
 from twin import detail
 from twin.errors import BadRequest
@@ -54,7 +53,7 @@ async def answer(request: Request) -> Response:
     """Return a tile: from memory, as 304, or drawn now."""
     said = request.path_params
     at = address(said["z"], said["x"], said["y"])
-    actor = await run_in_threadpool(current_actor, request)
+    actor = await caller(request)
     made = await service.tile(said["layer"], actor, *at, wish(request.scope["query_string"]))
     return respond(request, made)
 

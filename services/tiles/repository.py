@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,8 +20,8 @@ from twin import catalogue, detail
 from twin.filters import compile_filter
 from twin.history import as_of
 from twin.kinds import Kind
-from twin.pool import Prepared, Statements
-from twin.scope import Actor, visible
+from twin.pool import Prepared, Statements, statement
+from twin.scope import Actor, binds, shape, visible
 
 EXTENT = 4096
 BUFFER = 64
@@ -82,12 +83,13 @@ class Wish:
         return self.moment is None and self.filter is None
 
 
-def values(z: int, x: int, y: int) -> dict[str, str]:
-    """Return the bounds of a tile as a statement takes them."""
+def values(actor: Actor, z: int, x: int, y: int) -> dict[str, Any]:
+    """Return what a statement leaves open: the bounds of a tile, and the actor's place."""
     west, south, east, north = tile_box(z, x, y) if z >= LINEAR_FROM else mercator_box(z, x, y)
     return {
         "box": f"BOX({west:.12f} {south:.12f},{east:.12f} {north:.12f})",
         "wide": box_wkb(tile_box(z, x, y, _MARGIN)),
+        **binds(actor),
     }
 
 
@@ -96,9 +98,12 @@ def prepared(kind: Kind, actor: Actor, z: int, wish: Wish, *, full: bool = False
 
     With `full` only the most important are drawn, as many as a tile may hold.
     """
-    names = tuple(detail.attributes(kind, z, catalogue.fields(kind, actor)))
-    key = (kind.kind, kind.version, actor.key(), names, z, wish, full)
-    return _statements.get(key, lambda: tile(kind, actor, z, wish, full=full, names=names))
+    allowed = tuple(catalogue.fields(kind, actor))
+    names = tuple(detail.attributes(kind, z, allowed))
+    key = (kind.kind, kind.version, shape(actor, kind), names, z, wish, full, wish.filter and allowed)
+    make = partial(tile, kind, actor, z, wish, full=full, names=names)
+    # A moment is a value of its statement: kept, it would push out what serves for all.
+    return _statements.get(key, make) if wish.moment is None else statement(make())
 
 
 def tile(
@@ -107,7 +112,7 @@ def tile(
     """Build the statement; its open values are those of `values`."""
     more = _needed(kind, actor, wish)
     source = as_of(kind, wish.moment, (*names, *more))
-    where = [source.c.geom.op("&&")(_bound("wide", "geometry")), _inside(actor, source, kind)]
+    where = [source.c.geom.op("&&")(_bound("wide", "geometry")), visible(actor, source, kind, bound=True)]
     if wish.filter is not None:
         allowed = catalogue.fields(kind, actor)
         where.append(compile_filter(wish.filter, source, kind, names=allowed))
@@ -129,12 +134,6 @@ def tile(
         sa.literal_column("0") if kind.geometry == "point" else f.sum(f.public.ST_NPoints(inner.c.geom)),
         there if full else f.count(),
     ).select_from(inner)  # fmt: skip
-
-
-def _inside(actor: Actor, source: Any, kind: Kind) -> Any:
-    if kind.level > actor.clearance or kind.open or actor.districts is None:
-        return visible(actor, source, kind)
-    return source.c.district == sa.any_(sa.literal(list(actor.districts), sa.ARRAY(sa.Text)))
 
 
 def _needed(kind: Kind, actor: Actor, wish: Wish) -> tuple[str, ...]:

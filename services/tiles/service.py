@@ -26,15 +26,13 @@ _drawing: dict[Hashable, asyncio.Future[Tile]] = {}
 
 async def known(actor: Actor) -> dict[str, Kind]:
     """Return the kinds that the actor may see, from memory where they are fresh."""
-    running = catalogue.running()
-    if running is None:
-        running = await asyncio.to_thread(_read)
-    return {name: k for name, k in running.items() if k.level <= actor.clearance}
+    found = catalogue.readable_now(actor)
+    return found if found is not None else await asyncio.to_thread(_read, actor)
 
 
-def _read() -> dict[str, Kind]:
+def _read(actor: Actor) -> dict[str, Kind]:
     with db.engine("app").connect() as conn:
-        return catalogue.all_kinds(conn)
+        return catalogue.readable(conn, actor)
 
 
 async def layers(layer: str, actor: Actor) -> list[Kind]:
@@ -48,7 +46,7 @@ async def layers(layer: str, actor: Actor) -> list[Kind]:
 async def tile(layer: str, actor: Actor, z: int, x: int, y: int, wish: Wish) -> Tile:
     """Return a tile of a layer in the actor's scope; many who ask at once wait for one drawing."""
     kinds = await layers(layer, actor)
-    key = (layer, z, x, y, actor.key(), wish, tuple(k.version for k in kinds))
+    key = (layer, z, x, y, actor.digest(), wish, tuple(k.version for k in kinds))
     kept = tiles.get(key)
     if kept is not None:
         return kept
@@ -103,7 +101,7 @@ async def _layer(
         return Drawn(b"", 0)
     if holds == "level":
         return await levels.draw(conn, kind, actor, z, x, y)
-    where = repository.values(z, x, y)
+    where = repository.values(actor, z, x, y)
     for full in (False, True):
         statement = repository.prepared(kind, actor, z, wish, full=full)
         drawn = repository.drawn((await pool.fetch(conn, statement, where))[0])

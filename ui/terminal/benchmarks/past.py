@@ -75,7 +75,7 @@ def _compare(zoom: int, before: datetime) -> list[Figure]:
             for moment, took in times.items():
                 wish = repository.Wish(moment=moment)
                 statement = repository.tile(kind, SYSTEM, zoom, wish, full=False, names=NAMES)
-                where = repository.values(zoom, x, y)
+                where = repository.values(SYSTEM, zoom, x, y)
                 begun = time.perf_counter()
                 conn.execute(statement, where).one()
                 took.append(time.perf_counter() - begun)
