@@ -35,10 +35,12 @@ from services.tiles.endpoints import router as tiles
 from services.versions.endpoints import router as versions
 from services.web import errors
 from twin import db, pool
+from twin.settings import settings
 
 
 @asynccontextmanager
 async def _life(_app: FastAPI) -> AsyncIterator[None]:
+    tile_cache.limit = settings().tile_cache_mb << 20
     hub.listeners.append(_stale_tiles)
     hub.start()
     warming = asyncio.create_task(asyncio.to_thread(warm_roads))
@@ -68,9 +70,8 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     for router in (
-        health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        catalogue, features, tiles, kinds, jobs, versions, codes, loads, downloads,
-        changes,
+        tiles, health, identity, events, dispatch, open311, things, positions, boards, files, live,
+        catalogue, features, kinds, jobs, versions, codes, loads, downloads, changes,
     ):  # fmt: skip
         app.include_router(router)
     return app
