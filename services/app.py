@@ -29,6 +29,7 @@ from services.loads.downloads import router as downloads
 from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
 from services.positions.endpoints import router as positions
+from services.search.endpoints import router as search
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
@@ -72,6 +73,7 @@ def create_app() -> FastAPI:
     for router in (
         tiles, health, identity, events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, kinds, jobs, versions, codes, loads, downloads, changes,
+        search,
     ):  # fmt: skip
         app.include_router(router)
     return app
