@@ -35,6 +35,7 @@ def follow(kinds: Mapping[str, Kind]) -> int:
         after = conn.execute(
             text("select seq from twin.reader where name = :n for update"), {"n": READER}
         ).scalar()
+        few: dict[str, set[int]] = {}
         if after is None:
             upto = int(
                 conn.execute(text("select coalesce(max(seq), 0) from twin.sealed")).scalar_one()

@@ -24,7 +24,8 @@ def _words(api: Api) -> None:
         area = ewkb(shapely.MultiPolygon([PARK]))
         minicity.write(conn, "park", {"source_key": ["p1"], "name": ["复兴公园"], "geom": [area]})
         minicity.write(conn, "toilet", {
-            "source_key": ["s1", "s2"], "name": ["重庆南路公厕", "襄阳公厕"], "address": ["皋兰路２号", "复兴中路 100 弄"],
+            "source_key": ["s1", "s2"], "name": ["重庆南路公厕", "襄阳公厕"],
+            "address": ["皋兰路２号", "复兴中路 100 弄"],
             "phone": ["021-555", None],
             "geom": [ewkb(shapely.Point(121.4722, 31.2166)), ewkb(shapely.Point(121.4222, 31.2166))]})  # fmt: skip
         minicity.write(conn, "vehicle", {"source_key": ["v1"], "name": ["清运车"], "plate": ["沪A·D1234"],
@@ -56,7 +57,8 @@ def names(api: Api, q: str, user: str = "dispatcher", **more: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("q", "first"),
     [
-        ("复兴公园", "复兴公园"), ("复兴", "复兴公园"), ("兴公", "复兴公园"), ("fxgy", "复兴公园"), ("fuxinggong", "复兴公园"),
+        ("复兴公园", "复兴公园"), ("复兴", "复兴公园"), ("兴公", "复兴公园"), ("fxgy", "复兴公园"),
+        ("fuxinggong", "复兴公园"),
         ("cqnlgc", "重庆南路公厕"), ("沪AD1234", "清运车"), ("沪a·d1234", "清运车"), ("D1234", "清运车"),
         ("皋兰路2号", "重庆南路公厕"), ("皋兰路", "重庆南路公厕"), ("黄浦", "黄浦区"),
     ],
