@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from services.boards.endpoints import router as boards
 from services.catalogue.endpoints import router as catalogue
+from services.changes.endpoints import router as changes
 from services.codes.endpoints import router as codes
 from services.dispatch.endpoints import router as dispatch
 from services.dispatch.roads import warm as warm_roads
@@ -70,6 +71,7 @@ def create_app() -> FastAPI:
     for router in (
         health, identity, events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, tiles, kinds, jobs, versions, codes, loads, downloads,
+        changes,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(Access)

@@ -13,6 +13,7 @@ from types import FrameType
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from ingest.feed import run as feeds
 from ingest.files import uploads
 from twin import alter, cases, catalogue, counts, db, inspection, jobs
 from twin.log import start_logging
@@ -23,6 +24,7 @@ SWEEP_EVERY_S = 5.0
 TASKS = (alter, inspection, uploads)
 WORK_EVERY_S = 1.0
 PLAN_EVERY_S = 600.0
+FEED_EVERY_S = 2.0
 _stop = threading.Event()
 
 
@@ -83,10 +85,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     log.info("ready", tasks=len(TASKS))
-    side = threading.Thread(target=_repeat, args=(Work().once, WORK_EVERY_S))
-    side.start()
+    # A peer that does not answer keeps its own thread waiting, never deadlines or jobs.
+    sides = [
+        threading.Thread(target=_repeat, args=(Work().once, WORK_EVERY_S)),
+        threading.Thread(target=_repeat, args=(feeds.once, FEED_EVERY_S), daemon=True),
+    ]
+    for side in sides:
+        side.start()
     _repeat(sweep, SWEEP_EVERY_S)
-    side.join(20)
+    sides[0].join(20)
     return 0
 
 
