@@ -35,6 +35,7 @@ from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
 from services.versions.endpoints import router as versions
 from services.web import errors
+from services.web.access import Access
 from twin import db, pool
 from twin.settings import settings
 
@@ -76,4 +77,5 @@ def create_app() -> FastAPI:
         search,
     ):  # fmt: skip
         app.include_router(router)
+    app.add_middleware(Access)
     return app

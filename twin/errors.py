@@ -11,7 +11,10 @@ TwinError
 │       ├── UnknownFunction     calls what is not there
 │       └── WrongType           compares what cannot be compared
 ├── Unauthorized        no or wrong credentials
+│   └── CodeNeeded          the password is right, the second factor is missing
 ├── Forbidden           known caller, act not granted
+│   ├── KeyNotAllowed       a door that no partner key passes
+│   └── StepUpNeeded        the password or second factor is asked anew
 ├── Conflict            the state has moved on
 │   ├── VersionConflict     somebody changed it first
 │   └── NotAllowedNow       the action does not fit the present state or guard
@@ -110,6 +113,24 @@ class Forbidden(TwinError):
 
     code = "forbidden"
     status = 403
+
+
+class CodeNeeded(Unauthorized):
+    """Give the six digits of your second factor too."""
+
+    code = "code_needed"
+
+
+class KeyNotAllowed(Forbidden):
+    """This door is not open to keys of partner systems."""
+
+    code = "key_not_allowed"
+
+
+class StepUpNeeded(Forbidden):
+    """Confirm this with your password or the code of your second factor."""
+
+    code = "step_up_needed"
 
 
 class Conflict(TwinError):
