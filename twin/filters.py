@@ -136,6 +136,7 @@ def _reason(why: Exception) -> str:
 
 
 _SHAPE = re.compile(r"\b(?:POINT|LINESTRING|POLYGON|MULTI[A-Z]+|BBOX)\s*Z?\s*\(", re.IGNORECASE)
+_RINGS = 3
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _QUOTED_JSON = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -163,7 +164,8 @@ def _tries(bare: str) -> int:
         elif sign == "(":
             shape = depth if shape is None and i in starts else shape
             depth += 1
-        tries += 1 if shape is not None else 1 << depth
+        known = shape is not None and depth - shape <= _RINGS
+        tries += 1 if known else 1 << depth
     return tries
 
 

@@ -26,7 +26,7 @@ PROBLEM: dict[str, Any] = {
 
 
 def _query(name: str, about: str, **schema: Any) -> dict[str, Any]:
-    more = {k: schema.pop(k) for k in ("style", "explode") if k in schema}
+    more: dict[str, Any] = {k: schema.pop(k) for k in ("style", "explode") if k in schema}
     return {"name": name, "in": "query", "required": False, "description": about,
             "schema": schema, **more}  # fmt: skip
 

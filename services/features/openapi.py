@@ -189,7 +189,7 @@ def _asked_by(kind: Kind, name: str) -> bool:
 
 def _equal(kind: Kind, name: str) -> dict[str, Any]:
     field = kind.fields.get(name)
-    said = (
+    said: dict[str, Any] = (
         schemas.of_field(field)
         if field
         else {"type": "integer" if name in ("num", "version") else "string"}
