@@ -11,7 +11,7 @@ from twin import db, identity
 from twin.errors import BadRequest, NotFound, Unauthorized
 
 pytestmark = pytest.mark.usefixtures("database")
-PASSWORD = "correct-horse"
+PASSWORD = "Correct-horse-4"
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_neither_password_nor_token_is_kept(user: str) -> None:
 
 def test_disabling_and_a_new_password_end_sessions(user: str) -> None:
     for end in (
-        lambda c: identity.set_password(c, user, "another-one", "t"),
+        lambda c: identity.set_password(c, user, "Another-one-5", "t"),
         lambda c: identity.disable(c, user, "t"),
     ):
         with db.engine("app").begin() as conn:
