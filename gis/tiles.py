@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 
 MAX_LAT = 85.0511287798066
 
@@ -27,3 +28,29 @@ def tile_box(zoom: int, x: int, y: int, margin: float = 0.0) -> tuple[float, flo
         (x - margin) / n * 360 - 180, lat(y + 1 + margin),
         (x + 1 + margin) / n * 360 - 180, lat(y - margin),
     )  # fmt: skip
+
+
+MERCATOR = math.pi * 6378137.0
+
+
+def mercator_box(zoom: int, x: int, y: int) -> tuple[float, float, float, float]:
+    """Return west, south, east, north of an XYZ tile in EPSG:3857 metres."""
+    side = 2.0 * MERCATOR / 2**zoom
+    return (
+        x * side - MERCATOR, MERCATOR - (y + 1) * side,
+        (x + 1) * side - MERCATOR, MERCATOR - y * side,
+    )  # fmt: skip
+
+
+def box_wkb(box: tuple[float, float, float, float], srid: int = 4326) -> str:
+    """Return a box as hex EWKB of a polygon: what a statement takes as a geometry without a parse."""
+    west, south, east, north = box
+    ring = (west, south, west, north, east, north, east, south, west, south)
+    return struct.pack("<BIIII10d", 1, 0x20000003, srid, 1, 5, *ring).hex()
+
+
+def tiles_in(box: tuple[float, float, float, float], zoom: int) -> tuple[int, int, int, int]:
+    """Return the first and last column and row of the tiles that a box in degrees touches."""
+    _, left, top = tile_of(box[0], box[3], zoom)
+    _, right, bottom = tile_of(box[2], box[1], zoom)
+    return left, top, right, bottom

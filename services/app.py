@@ -33,6 +33,7 @@ from services.loads.downloads import router as downloads
 from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
 from services.positions.endpoints import router as positions
+from services.search.endpoints import router as search
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
@@ -40,10 +41,12 @@ from services.versions.endpoints import router as versions
 from services.web import auth, errors, meters
 from services.web.access import Access
 from twin import db, pool
+from twin.settings import settings
 
 
 @asynccontextmanager
 async def _life(_app: FastAPI) -> AsyncIterator[None]:
+    tile_cache.limit = settings().tile_cache_mb << 20
     hub.listeners += [_stale_tiles, auth.forget_on]
     hub.start()
     warming = asyncio.create_task(asyncio.to_thread(warm_roads))
@@ -78,10 +81,9 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     for router in (
-        health, identity, accounts, organisations, keys, audit,
+        tiles, health, identity, accounts, organisations, keys, audit,
         events, dispatch, open311, things, positions, boards, files, live,
-        catalogue, features, tiles, kinds, jobs, versions, codes, loads, downloads,
-        changes,
+        catalogue, features, kinds, jobs, versions, codes, loads, downloads, changes, search,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(Access)

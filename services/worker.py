@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ingest.feed import run as feeds
 from ingest.files import uploads
-from twin import alter, cases, catalogue, counts, db, inspection, jobs
+from twin import alter, cases, catalogue, counts, db, inspection, jobs, searchkeys
 from twin.log import start_logging
 
 log = structlog.get_logger("worker")
@@ -67,6 +67,13 @@ class Work:
         return done + inspection.follow()
 
 
+def _find() -> int:
+    """Keep what things are found by up to the journal."""
+    with db.engine("app").connect() as conn:
+        known = catalogue.all_kinds(conn)
+    return searchkeys.follow(known)
+
+
 def _repeat(what: Callable[[], int], every_s: float) -> None:
     """Do something again and again until the end; a database that is away is waited for."""
     while not _stop.wait(every_s):
@@ -85,10 +92,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     log.info("ready", tasks=len(TASKS))
-    # A peer that does not answer keeps its own thread waiting, never deadlines or jobs.
+    # A peer that does not answer keeps its own thread waiting, never deadlines or jobs; nor may the
+    # words of a city that was just loaded, which take minutes.
     sides = [
         threading.Thread(target=_repeat, args=(Work().once, WORK_EVERY_S)),
         threading.Thread(target=_repeat, args=(feeds.once, FEED_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(_find, WORK_EVERY_S), daemon=True),
     ]
     for side in sides:
         side.start()

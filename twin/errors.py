@@ -18,6 +18,10 @@ TwinError
 ├── Conflict            the state has moved on
 │   ├── VersionConflict     somebody changed it first
 │   └── NotAllowedNow       the action does not fit the present state or guard
+├── NotAcceptable       none of the formats that the caller accepts
+├── WrongMedia          a body of a format that is not read here
+├── PreconditionMissing a change that must say which version it changes
+├── PreconditionFailed  a change of a version that is no more
 ├── TooMany             a rate or size cap
 └── Unavailable         a part of the installation is down
 """
@@ -150,6 +154,34 @@ class NotAllowedNow(Conflict):
     """This action is not possible in the present state."""
 
     code = "not_allowed_now"
+
+
+class NotAcceptable(TwinError):
+    """None of the formats that you accept is given here."""
+
+    code = "not_acceptable"
+    status = 406
+
+
+class WrongMedia(TwinError):
+    """The body is of a format that is not read here."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class PreconditionMissing(TwinError):
+    """Say which version you change: send If-Match with the ETag that you read."""
+
+    code = "if_match_missing"
+    status = 428
+
+
+class PreconditionFailed(TwinError):
+    """Somebody changed this since you read it; read it again and repeat."""
+
+    code = "if_match_failed"
+    status = 412
 
 
 class TooMany(TwinError):

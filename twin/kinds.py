@@ -82,6 +82,7 @@ class Kind:
     story: str | None = None
     pictures: str | None = None
     flow: Mapping[str, str] | None = None
+    tiles: Mapping[str, Any] = field(default_factory=dict)
     share: str = "conditional"
     source_system: str = ""
     update_every: str | None = None
@@ -187,6 +188,7 @@ def from_doc(doc: Mapping[str, Any]) -> Kind:
         story=doc.get("story"),
         pictures=doc.get("pictures"),
         flow=doc.get("flow"),
+        tiles=doc.get("tiles", {}),
         share=doc.get("share", "open" if level == 1 else "conditional"),
         source_system=doc.get("source_system", ""),
         update_every=doc.get("update_every"),
@@ -237,6 +239,10 @@ def _named(doc: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
     for key in ("happened", "story", "pictures"):
         if doc.get(key):
             yield (key,), doc[key]
+    tiles = doc.get("tiles", {})
+    if tiles.get("order"):
+        yield ("tiles", "order"), tiles["order"]
+    yield from ((("tiles", "fields", i), name) for i, name in enumerate(tiles.get("fields", ())))
     yield from ((("flow", key), name) for key, name in doc.get("flow", {}).items())
     for i, rule in enumerate(doc.get("quality", ())):
         yield from ((("quality", i, "field"), name) for name in [rule.get("field")] if name)

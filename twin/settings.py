@@ -30,6 +30,7 @@ class Settings:
     lang: str
     public_url: str
     insecure: bool
+    tile_cache_mb: int = 128
 
     def secret(self, name: str) -> str:
         """Return the secret kept in `$TWIN_HOME/secrets/{name}`."""
@@ -61,6 +62,13 @@ def _port(name: str, default: int) -> int:
     return int(raw)
 
 
+def _megabytes(name: str, default: int) -> int:
+    raw = os.environ.get(name, str(default))
+    if not raw.isdigit() or int(raw) > 65536:
+        raise BadRequest(f"{name}={raw!r} is no size; give megabytes from 0 to 65536.")
+    return int(raw)
+
+
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """Return the settings of this process."""
@@ -82,4 +90,5 @@ def settings() -> Settings:
         lang=env.get("TWIN_LANG", "zh-CN"),
         public_url=env.get("TWIN_PUBLIC_URL", f"http://{host}:{port}"),
         insecure=env.get("TWIN_INSECURE") == "1",
+        tile_cache_mb=_megabytes("TWIN_TILE_CACHE_MB", 128),
     )

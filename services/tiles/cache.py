@@ -17,12 +17,34 @@ _REMEMBERED = 4_096
 Box = tuple[float, float, float, float]
 
 
+Headers = list[tuple[bytes, bytes]]
+
+
 @dataclass(frozen=True)
 class Tile:
-    """The bytes as they go out, and their ETag."""
+    """The bytes as they go out (gzip), their ETag, and the header lines of the answer, made once."""
 
     raw: bytes
     etag: str
+    headers: Headers
+    note: str = ""
+
+
+def _headers(raw: bytes, etag: str, note: str) -> Headers:
+    made = [
+        (b"etag", etag.encode()),
+        (b"cache-control", b"private, no-cache"),
+        (b"vary", b"Cookie, Authorization, Accept-Encoding"),
+    ]
+    if note:
+        made.append((b"twin-left-out", note.encode()))
+    if raw:
+        made += [
+            (b"content-type", b"application/vnd.mapbox-vector-tile"),
+            (b"content-encoding", b"gzip"),
+            (b"content-length", str(len(raw)).encode()),
+        ]
+    return made
 
 
 @dataclass(frozen=True)
@@ -72,10 +94,12 @@ class Cache:
             return found.tile
 
     def put(
-        self, key: Hashable, raw: bytes, *, kinds: tuple[str, ...], box: Box | None, since: int
-    ) -> Tile:
+        self, key: Hashable, raw: bytes, *, kinds: tuple[str, ...], box: Box | None, since: int,
+        note: str = "",
+    ) -> Tile:  # fmt: skip
         """Return the tile of these bytes; keep it unless something in it changed `since`."""
-        made = Tile(raw, f'"{hashlib.blake2s(raw, digest_size=12).hexdigest()}"')
+        etag = f'"{hashlib.blake2s(raw, digest_size=12).hexdigest()}"'
+        made = Tile(raw, etag, _headers(raw, etag, note), note)
         with self._lock:
             if box is not None and self._changed(frozenset(kinds), box, since):
                 return made

@@ -20,7 +20,9 @@ from twin.errors import TwinError
 
 log = structlog.get_logger("web")
 TITLES = {400: "Bad request", 401: "Log-in needed", 403: "Not allowed", 404: "Not found",
-          405: "Method not allowed", 409: "Conflict", 413: "Too large", 422: "Not usable",
+          405: "Method not allowed", 406: "Not given in this format", 409: "Conflict",
+          412: "Changed meanwhile", 413: "Too large", 415: "Not read in this format",
+          422: "Not usable", 428: "Version needed",
           429: "Too many requests", 500: "Internal error", 503: "Not available"}  # fmt: skip
 
 

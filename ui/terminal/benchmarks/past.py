@@ -21,6 +21,7 @@ ROWS = 300_000
 BATCH = 20_000
 TILES = 60
 ZOOMS = (12, 14, 16)
+NAMES = ("category", "species")
 
 
 def run(size: int) -> list[Figure]:
@@ -72,9 +73,11 @@ def _compare(zoom: int, before: datetime) -> list[Figure]:
         times: dict[datetime | None, list[float]] = {None: [], before: []}
         for _, x, y in places:
             for moment, took in times.items():
-                statement = repository.tile(kind, SYSTEM, zoom, x, y, moment)
+                wish = repository.Wish(moment=moment)
+                statement = repository.tile(kind, SYSTEM, zoom, wish, full=False, names=NAMES)
+                where = repository.values(SYSTEM, zoom, x, y)
                 begun = time.perf_counter()
-                conn.execute(statement).scalar_one()
+                conn.execute(statement, where).one()
                 took.append(time.perf_counter() - begun)
     now, then = (statistics.median(t) * 1000 for t in (times[None], times[before]))
     return [figure(f"z{zoom}: tile of a past moment, median", then, "ms", now)]

@@ -1,0 +1,110 @@
+"""What a tile is made of: kept ones from memory, levels of detail, the rest from the tables."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Hashable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from gis import mvt
+from gis.tiles import tile_box
+from services.tiles import levels, repository
+from services.tiles.cache import Tile, tiles
+from services.tiles.repository import Drawn, Wish
+from twin import catalogue, db, detail, pool
+from twin.errors import NotFound
+from twin.kinds import Kind
+from twin.scope import Actor
+
+# What was true this long ago is not changed by an entry that is still on its way.
+_SETTLED = timedelta(seconds=10)
+# Packing more than this would hold up every other answer of the process.
+_PACK_APART = 120_000
+_drawing: dict[Hashable, asyncio.Future[Tile]] = {}
+
+
+async def known(actor: Actor) -> dict[str, Kind]:
+    """Return the kinds that the actor may see, from memory where they are fresh."""
+    found = catalogue.readable_now(actor)
+    return found if found is not None else await asyncio.to_thread(_read, actor)
+
+
+def _read(actor: Actor) -> dict[str, Kind]:
+    with db.engine("app").connect() as conn:
+        return catalogue.readable(conn, actor)
+
+
+async def layers(layer: str, actor: Actor) -> list[Kind]:
+    """Return the kinds of a layer; NotFound when there is none that the actor may see."""
+    found = repository.sources(await known(actor), layer)
+    if not found:
+        raise NotFound(f"There is no layer {layer!r} of tiles that you may see.")
+    return found
+
+
+async def tile(layer: str, actor: Actor, z: int, x: int, y: int, wish: Wish) -> Tile:
+    """Return a tile of a layer in the actor's scope; many who ask at once wait for one drawing."""
+    kinds = await layers(layer, actor)
+    key = (layer, z, x, y, actor.digest(), wish, tuple(k.version for k in kinds))
+    kept = tiles.get(key)
+    if kept is not None:
+        return kept
+    going = _drawing.get(key)
+    if going is not None:
+        return await asyncio.shield(going)
+    mine = asyncio.get_running_loop().create_future()
+    _drawing[key] = mine
+    try:
+        made = await _draw(key, kinds, actor, (z, x, y), wish)
+    except BaseException as why:
+        mine.set_exception(why)
+        mine.exception()  # whoever waited gets it; nobody waiting is no mistake
+        raise
+    else:
+        mine.set_result(made)
+    finally:
+        del _drawing[key]
+    return made
+
+
+async def _draw(
+    key: Hashable, kinds: Sequence[Kind], actor: Actor, at: tuple[int, int, int], wish: Wish
+) -> Tile:
+    # The clock is read before the rows: a change in between makes the tile unkept, never stale.
+    since = tiles.now()
+    settled = wish.moment is not None and wish.moment < datetime.now(UTC) - _SETTLED
+    async with pool.connection("tiles") as conn:
+        made = [(k, await _layer(conn, k, actor, at, wish)) for k in kinds]
+    left_out = {k.kind: d.dropped for k, d in made if d.dropped}
+    raw = b"".join(d.raw for _, d in made)
+    if left_out:
+        raw += mvt.note("_left_out", left_out)
+    packed = await asyncio.to_thread(_pack, raw) if len(raw) > _PACK_APART else _pack(raw)
+    return tiles.put(
+        key, packed, kinds=tuple(k.kind for k in kinds),
+        box=None if settled else tile_box(*at, repository.BUFFER / repository.EXTENT), since=since,
+        note=", ".join(f"{kind}={n}" for kind, n in left_out.items()),
+    )  # fmt: skip
+
+
+def _pack(raw: bytes) -> bytes:
+    return gzip.compress(raw, 1) if raw else b""
+
+
+async def _layer(
+    conn: pool.Connection, kind: Kind, actor: Actor, at: tuple[int, int, int], wish: Wish
+) -> Drawn:
+    z, x, y = at
+    holds = detail.shows(kind, z, wish.plain and levels.stand_for(kind, actor))
+    if holds == "nothing":
+        return Drawn(b"", 0)
+    if holds == "level":
+        return await levels.draw(conn, kind, actor, z, x, y)
+    where = repository.values(actor, z, x, y)
+    for full in (False, True):
+        statement = repository.prepared(kind, actor, z, wish, full=full)
+        drawn = repository.drawn((await pool.fetch(conn, statement, where))[0])
+        if drawn is not None:
+            return drawn
+    raise AssertionError("a full tile is bounded")

@@ -1,0 +1,110 @@
+"""Tiles of this installation: CPU against the same prepared SQL without HTTP, levels, the cache."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from sqlalchemy import text
+
+from gis.tiles import tile_of
+from services.tiles import repository
+from services.tiles.repository import Wish
+from twin import db, identity, kinds
+from twin.errors import NotFound
+from twin.scope import Actor
+from ui.terminal.benchmarks import Figure, figure, serving
+
+TILES = 300
+USER = "commander"
+CASES = (
+    ("polygons", ("sub_compartment", "building", "green_space"), (14, 16)),
+    ("points", ("sign", "street_tree"), (14, 16)),
+)
+LOW = (10, 11, 12)
+
+
+def run(size: int) -> list[Figure]:
+    """Draw random tiles where things are, uncached, then levels, then one tile from memory."""
+    count = size or TILES
+    with serving.server("bench-tiles", {"TWIN_TILE_CACHE_MB": "0"}) as cold:
+        headers = serving.bearer(USER) | {"Accept-Encoding": "gzip"}
+        made = [one for what in CASES for one in _drawn(cold, headers, count, *what)]
+        made += _low(cold, headers, count)
+    with serving.server("bench-tiles-kept") as warm:
+        made += _kept(warm, headers)
+    return made
+
+
+def actor(user: str) -> Actor:
+    """Return the actor of an account of this installation."""
+    with db.engine("app").begin() as conn:
+        row = identity.session(conn, identity.issue_token(conn, user, 1, "bench"))
+    if row is None:
+        raise NotFound(f"There is no account {user!r} here; run ./up first.")
+    return identity.actor_of(row)
+
+
+def places(kind: kinds.Kind, zoom: int, count: int) -> list[tuple[int, int, int]]:
+    """Return random tiles of a zoom in which there is something of a kind, the same in every run."""
+    asked = text(
+        f"select st_x(p), st_y(p) from (select st_pointonsurface(geom) p from {kind.topic}.{kind.kind} "
+        "tablesample bernoulli (:share) repeatable (7) limit 40000) q"
+    )
+    with db.engine("app").connect() as conn:
+        total = conn.scalar(text(f"select count(*) from {kind.topic}.{kind.kind}")) or 1
+        rows = conn.execute(asked, {"share": min(100.0, 4_000_000 / total)}).all()
+    found = sorted({tile_of(lon, lat, zoom) for lon, lat in rows})
+    random.Random(7).shuffle(found)
+    return found[:count]
+
+
+def _path(kind: str, tile: tuple[int, int, int]) -> str:
+    return "/tiles/{}/{}/{}/{}.mvt".format(kind, *tile)
+
+
+def _drawn(
+    on: serving.Server, headers: dict[str, str], count: int, what: str, names: Sequence[str],
+    zooms: Sequence[int],
+) -> list[Figure]:  # fmt: skip
+    with db.engine("app").connect() as conn:
+        known = kinds.catalogue(conn)
+    who, made = actor(USER), []
+    for name in (n for n in names if n in known):
+        for zoom in zooms:
+            wanted = places(known[name], zoom, count)
+            if not wanted:
+                continue
+            statement = repository.prepared(known[name], who, zoom, Wish())
+            bare = serving.limit(
+                statement, [repository.values(who, *t) for t in wanted], rounds=3
+            ).cpu_ms
+            ours = serving.measure(on, [_path(name, t) for t in wanted], headers, rounds=3)
+            made.append(figure(f"{what} {name} z{zoom}, CPU a tile", ours.cpu_ms, "ms", bare))
+            made.append(figure(f"{what} {name} z{zoom}, p95", ours.driven.quantile(0.95), "ms"))
+    return made
+
+
+def _low(on: serving.Server, headers: dict[str, str], count: int) -> list[Figure]:
+    with db.engine("app").connect() as conn:
+        known = kinds.catalogue(conn)
+    made = []
+    for name in (n for _, names, _ in CASES for n in names if n in known):
+        for zoom in LOW:
+            paths = [_path(name, t) for t in places(known[name], zoom, count)]
+            if paths:
+                done = serving.measure(on, paths, headers).driven
+                made.append(
+                    figure(f"{name} z{zoom}, whole picture, p95", done.quantile(0.95), "ms")
+                )
+    return made
+
+
+def _kept(on: serving.Server, headers: dict[str, str]) -> list[Figure]:
+    path = _path("base", tile_of(121.47, 31.23, 14))
+    serving.drive(on.port, [path], headers)
+    done = serving.drive(on.port, [path], headers, clients=8, rounds=20_000)
+    return [
+        figure("kept tile, 8 clients", done.rate, "requests/s"),
+        figure("kept tile, 8 clients, p95", done.quantile(0.95), "ms"),
+    ]
