@@ -19,7 +19,7 @@ from twin.errors import BadRequest, NotFound, Unauthorized
 from twin.scope import Actor
 
 PREFIX = "lvk_"
-ACTS = ("map.read", "event.read", "event.report", "export.read", "data.write")
+ACTS = ("map.read", "event.read", "event.report", "export.read", "data.write", "feed.write")
 MAX_DAYS, MAX_RATE, MAX_QUOTA = 366 * 2, 10_000.0, 1_000_000_000
 _ID = re.compile(r"[a-z0-9]{8}")
 _MANY = 500
