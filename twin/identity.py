@@ -260,6 +260,6 @@ def _wants(said: Any) -> str | None:
         return "password"
     asked = any(roles().get(r, {}).get("second_factor") for r in said["roles"])
     # The demo's people are shared and have no phones; anywhere else the roles' word counts.
-    if asked and not said["totp_confirmed"] and not said["external"] and settings().demo == "none":
+    if asked and not said["totp_confirmed"] and not said["external"] and not settings().demo_people:
         return "totp"
     return None

@@ -51,7 +51,8 @@ def check(password: str, user: str, past: Sequence[str] = ()) -> None:
     """Raise BadRequest with the rule that a new password breaks."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise BadRequest(f"A password has {SHORTEST} to {LONGEST} characters.", rule="length")
-    if len(password) < PHRASE and _classes(password) < CLASSES:
+    # A Chinese character weighs as much as three letters.
+    if len(password.encode()) < PHRASE and _classes(password) < CLASSES:
         raise BadRequest(
             f"A password under {PHRASE} characters has three of: small letters, capitals, digits, "
             "signs; a longer phrase needs none of that.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import structlog
@@ -46,7 +45,7 @@ def publish_shipped() -> dict[str, int]:
         calendar.seed(conn, "sh-workday")
     ledger.ensure_key(settings().home)
     with db.engine("app").begin() as conn:
-        organisations.seed(conn, demo=_with_demo_people(), actor=ACTOR)
+        organisations.seed(conn, demo=settings().demo_people, actor=ACTOR)
         identity.seal_all(conn, ACTOR)
     counts["accounts"] = _demo_accounts()
     return counts
@@ -67,12 +66,8 @@ def _publish(conn: Connection, kind: Kind, old: Kind | None) -> bool:
     return True
 
 
-def _with_demo_people() -> bool:
-    return settings().demo != "none" or bool(os.environ.get("TWIN_DEMO_ACCOUNTS"))
-
-
 def _demo_accounts() -> int:
-    if not _with_demo_people():
+    if not settings().demo_people:
         return _first_admin()
     declared, _ = declarations.read_yaml(declarations.DATA / "roles.yaml")
     return _make(declared["demo"])
