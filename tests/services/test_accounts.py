@@ -159,9 +159,7 @@ def test_weighty_acts_ask_again_after_a_while(admin: Browser) -> None:
     assert admin("GET", "/api/v1/accounts").status_code == 200
     wrong = admin("POST", "/api/v1/session/step-up", {"proof": "wrong"})
     assert wrong.status_code == 403 and wrong.json()["reason"] == "step_up"
-    assert (
-        admin("POST", "/api/v1/session/step-up", {"proof": PASSWORD}).status_code == 200
-    )
+    assert admin("POST", "/api/v1/session/step-up", {"proof": PASSWORD}).status_code == 200
     assert admin("POST", "/api/v1/accounts", body).status_code == 201
 
 
