@@ -83,7 +83,7 @@ class Pair:
         """Run the feed until nothing is new on either side."""
         total, quiet = 0, 0
         while quiet < 2:
-            _sealed()
+            sealed()
             with db.engine("app").connect() as conn:
                 feed = run.get(conn, FEED)
             done = run.run(feed)
@@ -93,7 +93,7 @@ class Pair:
         return total
 
 
-def _sealed() -> None:
+def sealed() -> None:
     """Wait until all that is committed has its number."""
     end = time.monotonic() + 30
     with db.engine("app").connect() as conn:

@@ -157,6 +157,7 @@ def test_a_difference_is_named(both: Pair) -> None:
 
 
 def test_pages_resume_within_a_load_and_miss_nothing(api: Api) -> None:
+    feedpair.sealed()
     seen: list[str] = []
     after, pages = "0", 0
     while True:
