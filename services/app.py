@@ -17,6 +17,9 @@ from services.dispatch.endpoints import router as dispatch
 from services.dispatch.roads import warm as warm_roads
 from services.events.endpoints import router as events
 from services.features.endpoints import router as features
+from services.features.items import history
+from services.features.items import router as items
+from services.features.transactions import router as transactions
 from services.files.endpoints import router as files
 from services.health.endpoints import router as health
 from services.identity.accounts import router as accounts
@@ -40,6 +43,7 @@ from services.tiles.endpoints import router as tiles
 from services.versions.endpoints import router as versions
 from services.web import auth, errors, meters
 from services.web.access import Access
+from services.web.head import Head
 from twin import db, pool
 from twin.settings import settings
 
@@ -81,10 +85,12 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     for router in (
-        tiles, health, identity, accounts, organisations, keys, audit,
+        tiles, items, health, identity, accounts, organisations, keys, audit,
         events, dispatch, open311, things, positions, boards, files, live,
-        catalogue, features, kinds, jobs, versions, codes, loads, downloads, changes, search,
+        catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
+        changes, search,
     ):  # fmt: skip
         app.include_router(router)
+    app.add_middleware(Head)
     app.add_middleware(Access)
     return app
