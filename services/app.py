@@ -31,6 +31,7 @@ from services.positions.endpoints import router as positions
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
+from services.tiles.levels import follow as level_news
 from services.versions.endpoints import router as versions
 from services.web import errors
 from twin import db, pool
@@ -43,7 +44,10 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
     hub.listeners.append(_stale_tiles)
     hub.start()
     warming = asyncio.create_task(asyncio.to_thread(warm_roads))
+    following = asyncio.create_task(level_news())
     yield
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
     await warming
     await hub.stop()
     hub.listeners.remove(_stale_tiles)

@@ -1,4 +1,4 @@
-"""The worker: deadlines, jobs of the queue, quality of what changed; `python -m services.worker`."""
+"""The worker: deadlines, jobs of the queue, quality of what changed, levels of detail; `python -m services.worker`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from ingest.files import uploads
-from twin import alter, cases, catalogue, counts, db, inspection, jobs
+from twin import alter, cases, catalogue, counts, db, inspection, jobs, levels
 from twin.log import start_logging
 
 log = structlog.get_logger("worker")
@@ -22,6 +22,7 @@ SWEEP_EVERY_S = 5.0
 # Jobs change kinds and check quality: the modules that offer tasks are named here.
 TASKS = (alter, inspection, uploads)
 WORK_EVERY_S = 1.0
+DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0
 _stop = threading.Event()
 
@@ -65,6 +66,12 @@ class Work:
         return done + inspection.follow()
 
 
+def draw() -> int:
+    """Bring the levels of detail up to the journal; return how much was done."""
+    with db.engine("app").begin() as conn:
+        return levels.follow(conn, catalogue.all_kinds(conn))
+
+
 def _repeat(what: Callable[[], int], every_s: float) -> None:
     """Do something again and again until the end; a database that is away is waited for."""
     while not _stop.wait(every_s):
@@ -85,6 +92,8 @@ def main() -> int:
     log.info("ready", tasks=len(TASKS))
     side = threading.Thread(target=_repeat, args=(Work().once, WORK_EVERY_S))
     side.start()
+    # A daemon: a level half made is undone with its transaction, and must not hold up the end.
+    threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True).start()
     _repeat(sweep, SWEEP_EVERY_S)
     side.join(20)
     return 0

@@ -15,6 +15,8 @@ from twin.kinds import Kind
 FINEST, COARSEST = 12, 7
 DOTS_FINEST = 13
 MANY = 10_000
+# Merged areas: outlines of the ground that is covered by at least this much (%), one upon the other.
+SHARES = (8, 30, 60)
 # Attributes of the card come with the zoom at which a person reads cards.
 CARD_FROM = 14
 LOW = {"point": "dots", "polygon": "areas", "line": "each", "none": "each"}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
+
 from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime, timedelta
+
+from isal import isal_zlib
 
 from gis import mvt
 from gis.tiles import tile_box
@@ -20,7 +22,8 @@ from twin.scope import Actor
 # What was true this long ago is not changed by an entry that is still on its way.
 _SETTLED = timedelta(seconds=10)
 # Packing more than this would hold up every other answer of the process.
-_PACK_APART = 120_000
+_PACK_APART = 500_000
+_GZIP = 31  # window bits of a gzip frame
 _drawing: dict[Hashable, asyncio.Future[Tile]] = {}
 
 
@@ -84,12 +87,12 @@ async def _draw(
     return tiles.put(
         key, packed, kinds=tuple(k.kind for k in kinds),
         box=None if settled else tile_box(*at, repository.BUFFER / repository.EXTENT), since=since,
-        note=", ".join(f"{kind}={n}" for kind, n in left_out.items()),
+        at=at, note=", ".join(f"{kind}={n}" for kind, n in left_out.items()),
     )  # fmt: skip
 
 
 def _pack(raw: bytes) -> bytes:
-    return gzip.compress(raw, 1) if raw else b""
+    return isal_zlib.compress(raw, 1, _GZIP) if raw else b""
 
 
 async def _layer(
