@@ -49,9 +49,7 @@ def box_wkb(box: tuple[float, float, float, float], srid: int = 4326) -> str:
     return struct.pack("<BIIII10d", 1, 0x20000003, srid, 1, 5, *ring).hex()
 
 
-def tiles_in(
-    box: tuple[float, float, float, float], zoom: int
-) -> tuple[int, int, int, int]:
+def tiles_in(box: tuple[float, float, float, float], zoom: int) -> tuple[int, int, int, int]:
     """Return the first and last column and row of the tiles that a box in degrees touches."""
     _, left, top = tile_of(box[0], box[3], zoom)
     _, right, bottom = tile_of(box[2], box[1], zoom)

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from services.boards.endpoints import router as boards
 from services.catalogue.endpoints import router as catalogue
+from services.changes.endpoints import router as changes
 from services.codes.endpoints import router as codes
 from services.dispatch.endpoints import router as dispatch
 from services.dispatch.roads import warm as warm_roads
@@ -28,12 +29,14 @@ from services.loads.downloads import router as downloads
 from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
 from services.positions.endpoints import router as positions
+from services.search.endpoints import router as search
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
 from services.tiles.levels import follow as level_news
 from services.versions.endpoints import router as versions
 from services.web import errors
+from services.web.access import Access
 from twin import db, pool
 from twin.settings import settings
 
@@ -74,7 +77,9 @@ def create_app() -> FastAPI:
     errors.install(app)
     for router in (
         tiles, health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        catalogue, features, kinds, jobs, versions, codes, loads, downloads,
+        catalogue, features, kinds, jobs, versions, codes, loads, downloads, changes,
+        search,
     ):  # fmt: skip
         app.include_router(router)
+    app.add_middleware(Access)
     return app

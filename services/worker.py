@@ -13,8 +13,9 @@ from types import FrameType
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from ingest.feed import run as feeds
 from ingest.files import uploads
-from twin import alter, cases, catalogue, counts, db, inspection, jobs, levels
+from twin import alter, cases, catalogue, counts, db, inspection, jobs, levels, searchkeys
 from twin.log import start_logging
 
 log = structlog.get_logger("worker")
@@ -24,6 +25,7 @@ TASKS = (alter, inspection, uploads)
 WORK_EVERY_S = 1.0
 DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0
+FEED_EVERY_S = 2.0
 _stop = threading.Event()
 
 
@@ -72,6 +74,13 @@ def draw() -> int:
         return levels.follow(conn, catalogue.all_kinds(conn))
 
 
+def _find() -> int:
+    """Keep what things are found by up to the journal."""
+    with db.engine("app").connect() as conn:
+        known = catalogue.all_kinds(conn)
+    return searchkeys.follow(known)
+
+
 def _repeat(what: Callable[[], int], every_s: float) -> None:
     """Do something again and again until the end; a database that is away is waited for."""
     while not _stop.wait(every_s):
@@ -90,12 +99,19 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     log.info("ready", tasks=len(TASKS))
-    side = threading.Thread(target=_repeat, args=(Work().once, WORK_EVERY_S))
-    side.start()
-    # A daemon: a level half made is undone with its transaction, and must not hold up the end.
-    threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True).start()
+    # A peer that does not answer keeps its own thread waiting, never deadlines or jobs; nor may the
+    # words of a city that was just loaded, which take minutes.
+    sides = [
+        threading.Thread(target=_repeat, args=(Work().once, WORK_EVERY_S)),
+        threading.Thread(target=_repeat, args=(feeds.once, FEED_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(_find, WORK_EVERY_S), daemon=True),
+        # A level half made is undone with its transaction.
+        threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True),
+    ]
+    for side in sides:
+        side.start()
     _repeat(sweep, SWEEP_EVERY_S)
-    side.join(20)
+    sides[0].join(20)
     return 0
 
 

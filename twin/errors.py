@@ -11,10 +11,17 @@ TwinError
 │       ├── UnknownFunction     calls what is not there
 │       └── WrongType           compares what cannot be compared
 ├── Unauthorized        no or wrong credentials
+│   └── CodeNeeded          the password is right, the second factor is missing
 ├── Forbidden           known caller, act not granted
+│   ├── KeyNotAllowed       a door that no partner key passes
+│   └── StepUpNeeded        the password or second factor is asked anew
 ├── Conflict            the state has moved on
 │   ├── VersionConflict     somebody changed it first
 │   └── NotAllowedNow       the action does not fit the present state or guard
+├── NotAcceptable       none of the formats that the caller accepts
+├── WrongMedia          a body of a format that is not read here
+├── PreconditionMissing a change that must say which version it changes
+├── PreconditionFailed  a change of a version that is no more
 ├── TooMany             a rate or size cap
 └── Unavailable         a part of the installation is down
 """
@@ -112,6 +119,24 @@ class Forbidden(TwinError):
     status = 403
 
 
+class CodeNeeded(Unauthorized):
+    """Give the six digits of your second factor too."""
+
+    code = "code_needed"
+
+
+class KeyNotAllowed(Forbidden):
+    """This door is not open to keys of partner systems."""
+
+    code = "key_not_allowed"
+
+
+class StepUpNeeded(Forbidden):
+    """Confirm this with your password or the code of your second factor."""
+
+    code = "step_up_needed"
+
+
 class Conflict(TwinError):
     """The present state does not allow this."""
 
@@ -129,6 +154,34 @@ class NotAllowedNow(Conflict):
     """This action is not possible in the present state."""
 
     code = "not_allowed_now"
+
+
+class NotAcceptable(TwinError):
+    """None of the formats that you accept is given here."""
+
+    code = "not_acceptable"
+    status = 406
+
+
+class WrongMedia(TwinError):
+    """The body is of a format that is not read here."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class PreconditionMissing(TwinError):
+    """Say which version you change: send If-Match with the ETag that you read."""
+
+    code = "if_match_missing"
+    status = 428
+
+
+class PreconditionFailed(TwinError):
+    """Somebody changed this since you read it; read it again and repeat."""
+
+    code = "if_match_failed"
+    status = 412
 
 
 class TooMany(TwinError):

@@ -17,6 +17,9 @@ from twin.predicates import Compiler, Property
 
 MAX_CHARS = 4000
 MAX_BRACKETS = 8
+# What the parser may try at most, in signs: each bracket around a sign doubles how often it is read
+# when something further in is wrong. This many take it some 20 ms, whatever the text.
+MAX_TRIES = 60_000
 MAX_JSON_CHARS = 64_000
 MAX_DEPTH = 16
 MAX_NODES = 2000
@@ -132,6 +135,8 @@ def _reason(why: Exception) -> str:
     return f"at character {column}, {what}." if column.isdigit() else f"{what}."
 
 
+_SHAPE = re.compile(r"\b(?:POINT|LINESTRING|POLYGON|MULTI[A-Z]+|BBOX)\s*Z?\s*\(", re.IGNORECASE)
+_RINGS = 3
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _QUOTED_JSON = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -141,7 +146,27 @@ def _brackets(said: str) -> None:
     if "\\'" in said:
         # Readers differ on where such a text ends, and what one skips the other would parse.
         raise FilterError("Write a quotation mark inside a text twice: ''.")
-    _depth(_QUOTED.sub("", said), "(", ")", MAX_BRACKETS)
+    bare = _QUOTED.sub("", said)
+    _depth(bare, "(", ")", MAX_BRACKETS)
+    if _tries(bare) > MAX_TRIES:
+        raise TooComplex("The filter is too long for how deep it nests; make it flatter or shorter.")
+
+
+def _tries(bare: str) -> int:
+    """Return how many signs the parser may read at most; within a shape it reads each once."""
+    tries = depth = 0
+    shape: int | None = None
+    starts = {found.end() - 1 for found in _SHAPE.finditer(bare)}
+    for i, sign in enumerate(bare):
+        if sign == ")":
+            depth -= 1
+            shape = None if depth == shape else shape
+        elif sign == "(":
+            shape = depth if shape is None and i in starts else shape
+            depth += 1
+        known = shape is not None and depth - shape <= _RINGS
+        tries += 1 if known else 1 << depth
+    return tries
 
 
 def _depth(bare: str, opening: str, closing: str, most: int) -> None:

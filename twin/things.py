@@ -202,7 +202,7 @@ def _match(conn: Connection, kind: Kind, compared: list[str], names: Mapping[str
     )
 
 
-def _row_json(alias: str, kind: Kind) -> str:
+def row_json(alias: str, kind: Kind) -> str:
     """Return the SQL of a row as the journal keeps it: attributes, and the shape as GeoJSON."""
     if kind.geometry == "none":
         return f"to_jsonb({alias})"
@@ -233,7 +233,7 @@ def _update(conn: Connection, kind: Kind, compared: list[str], names: Mapping[st
         return 0
     conn.execute(
         text(
-            f"create temp table was on commit drop as select t.id, {_row_json('t', kind)} as row "
+            f"create temp table was on commit drop as select t.id, {row_json('t', kind)} as row "
             f"from {where} t join stage s on {changed}"
         )
     )
@@ -319,7 +319,7 @@ def _journal(
     journal.append_many(
         conn,
         f"select 'thing', '{action}', cast(:actor as text), t.id, cast(:kind as text), t.version, "
-        f"t.district, cast(:level as int), {_lonlat('t', kind)}, {before}, {_row_json('t', kind)}, "
+        f"t.district, cast(:level as int), {_lonlat('t', kind)}, {before}, {row_json('t', kind)}, "
         f"cast(:note as jsonb) from {source} order by t.id",
         names,
     )
@@ -362,7 +362,7 @@ def remove(
     journal.append_many(
         conn,
         "select 'thing', 'remove', cast(:actor as text), t.id, cast(:kind as text), t.version + 1, "
-        f"t.district, cast(:level as int), {_lonlat('t', kind)}, {_row_json('t', kind)}, "
+        f"t.district, cast(:level as int), {_lonlat('t', kind)}, {row_json('t', kind)}, "
         f"null::jsonb, cast(:note as jsonb) from {where} t where t.id = any(:ids)",
         names,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -29,7 +29,12 @@ ROWS = 10_000
 GENERATED = "demo"
 HEAD = ("code", "name", "district", "street", "state")
 TAIL = ("source", "source_key", "version", "valid_from", "updated_at")
-_HEAD_TYPES = {"version": "integer", "valid_from": "datetime", "updated_at": "datetime"}
+_HEAD_TYPES = {
+    "num": "integer",
+    "version": "integer",
+    "valid_from": "datetime",
+    "updated_at": "datetime",
+}
 _CITY_TIME = timezone(timedelta(hours=8))
 _WRITERS: dict[str, Callable[[Job], None]] = {
     ".gpkg": write_gpkg, ".geojson": write_geojson, ".json": write_geojson, ".csv": write_csv,
@@ -39,6 +44,19 @@ _WRITERS: dict[str, Callable[[Job], None]] = {
 ENDINGS = tuple(_WRITERS)
 # Of CSV and Shapefile; what a cell is encoded in is the reader's need, not a matter of taste.
 ENCODINGS = ("utf-8", "gbk", "gb18030")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What a door has chosen itself: a statement over the columns `names`, then `geom` if any."""
+
+    query: sa.Select[Any]
+    values: Mapping[str, Any]
+    names: Sequence[str]
+    geometry: bool
+    crs: str
+    moment: datetime | None = None
+    filter: str | None = None
 
 
 @dataclass
@@ -76,32 +94,66 @@ def stream(
     source = history.as_of(kind, moment)
     names = [*HEAD, *fields(kind, actor), *TAIL]
     where = _where(kind, actor, source, names, filter, bbox)
-    plan = Plan(
-        kind=kind.kind, title=f"{kind.title['zh']} {kind.title['en']}", geometry=kind.geometry,
-        types={n: _HEAD_TYPES.get(n) or (kind.fields[n].type if n in kind.fields else "text") for n in names},
-        crs=wanted, encoding=encoding, with_note=note,
+    plan = _plan(
+        kind, names, kind.geometry, crs=wanted, encoding=encoding, with_note=note,
         source=_source(conn, kind, actor, filter=filter, bbox=bbox, moment=moment, crs=wanted),
     )  # fmt: skip
     if plan.crs_said is None:
         plan.notes.append(
             f"the coordinates are {wanted}, which the file itself cannot say: tell who reads it"
         )
-    counted = [0]
     query = sa.select(*(source.c[n] for n in names)).where(*where).order_by(source.c.num)
-    try:
-        _WRITERS[file.suffix.lower()](
-            Job(plan, _batches(conn, kind, query, plan, source, counted), file)
-        )
-    except OSError as why:
-        raise Unavailable(f"{file.name} cannot be written ({why}).") from why
+    if kind.geometry != "none":
+        query = query.add_columns(source.c.geom)
+    written = _write(conn, query, {}, plan, file)
     shown = said or file.name
     about = {k: v for k, v in (("filter", filter), ("bbox", list(bbox) if bbox else None),
              ("datetime", moment.isoformat() if moment else None)) if v}  # fmt: skip
     journal.append(
         conn, cls="security", action="export", actor=actor.user, kind=kind.kind, level=kind.level,
-        note={"count": counted[0], "file": shown, "crs": wanted, **about},
+        note={"count": written, "file": shown, "crs": wanted, **about},
     )  # fmt: skip
-    return Exported(kind.kind, counted[0], shown, wanted, plan.line, plan.notes)
+    return Exported(kind.kind, written, shown, wanted, plan.line, plan.notes)
+
+
+def matched(
+    conn: Connection, kind: Kind, actor: Actor, file: Path, rows: Rows, *, said: Mapping[str, str]
+) -> Exported:
+    """Write rows that a door has chosen in scope; `said` is what was asked for, for the journal."""
+    plan = _plan(
+        kind, rows.names, kind.geometry if rows.geometry else "none", crs=rows.crs, with_note=False,
+        source=_source(
+            conn, kind, actor, filter=rows.filter, bbox=None, moment=rows.moment, crs=rows.crs
+        ),
+    )  # fmt: skip
+    written = _write(conn, rows.query, rows.values, plan, file)
+    journal.append(
+        conn, cls="security", action="export", actor=actor.user, kind=kind.kind, level=kind.level,
+        note={"count": written, "file": file.name, "crs": rows.crs, "asked": dict(said)},
+    )  # fmt: skip
+    return Exported(kind.kind, written, file.name, rows.crs, plan.line, plan.notes)
+
+
+def _plan(kind: Kind, names: Sequence[str], geometry: str, **more: Any) -> Plan:
+    types = {
+        n: _HEAD_TYPES.get(n) or (kind.fields[n].type if n in kind.fields else "text")
+        for n in names
+    }
+    title = f"{kind.title['zh']} {kind.title['en']}"
+    return Plan(kind=kind.kind, title=title, geometry=geometry, types=types, **more)
+
+
+def _write(
+    conn: Connection, query: sa.Select[Any], values: Mapping[str, Any], plan: Plan, file: Path
+) -> int:
+    """Write the rows of a statement by the writer of the file's ending; return how many."""
+    counted = [0]
+    try:
+        batches = _batches(conn, query, values, plan, counted)
+        _WRITERS[file.suffix.lower()](Job(plan, batches, file))
+    except OSError as why:
+        raise Unavailable(f"{file.name} cannot be written ({why}).") from why
+    return counted[0]
 
 
 def _checked(kind: Kind, actor: Actor, file: Path, crs: str, encoding: str) -> str:
@@ -162,27 +214,30 @@ def _source(conn: Connection, kind: Kind, actor: Actor, **said: Any) -> dict[str
 
 
 def _batches(
-    conn: Connection, kind: Kind, query: Any, plan: Plan, source: Any, counted: list[int]
+    conn: Connection, query: Any, values: Mapping[str, Any], plan: Plan, counted: list[int]
 ) -> Iterator[Batch]:
-    if kind.geometry != "none":
-        query = query.add_columns(sa.func.st_asbinary(source.c.geom).label("shape"))
-    found = conn.execute(query, execution_options={"stream_results": True, "max_row_buffer": ROWS})
+    placed = plan.geometry != "none"
+    if placed:
+        *columns, geom = query.selected_columns
+        query = query.with_only_columns(*columns, sa.func.st_asbinary(geom).label("shape"))
+    options = {"stream_results": True, "max_row_buffer": ROWS}
+    found = conn.execute(query, values, execution_options=options)
     names = list(plan.types)
     for rows in found.partitions(ROWS):
-        columns: dict[str, Sequence[Any]] = dict(
+        cells: dict[str, Sequence[Any]] = dict(
             zip([*names, "shape"], zip(*rows, strict=True), strict=False)
         )
         shapes = None
-        if kind.geometry != "none":
+        if placed:
             blobs = np.array(
-                [None if b is None else bytes(b) for b in columns["shape"]], dtype=object
+                [None if b is None else bytes(b) for b in cells["shape"]], dtype=object
             )
             shapes = np.asarray(shapely.from_wkb(blobs))
             if plan.crs != "EPSG:4326":
                 shapes = reference.shapes_from_wgs84(shapes, plan.crs)
-        columns = {n: _json(columns[n]) if plan.types[n] == "json" else columns[n] for n in names}
+        cells = {n: _json(cells[n]) if plan.types[n] == "json" else cells[n] for n in names}
         counted[0] += len(rows)
-        yield Batch(columns, shapes, len(rows))
+        yield Batch(cells, shapes, len(rows))
 
 
 def _json(cells: Sequence[Any]) -> list[Any]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Response
 
 from services.events import repository, service
 from services.events.schemas import Act, NewEvent
+from services.web import xml
 from services.web.auth import Person
 from services.web.once import once
 from services.web.params import Moment, box, moment
 from twin import cases, db
 from twin.errors import Forbidden
 from twin.eventview import PROCESS, View
+from twin.scope import Actor
 
 router = APIRouter(prefix="/api/v1", tags=["events"])
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
@@ -37,10 +40,20 @@ def events(
     at: Moment = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
-) -> dict[str, Any]:
+    f: Literal["json", "xml"] = "json",
+) -> Any:
     """List events now, or as they stood at a moment."""
     person.need("event.read")
-    then = moment(at)
+    said = _list(person, state, box(bbox), district, holder, moment(at), limit, cursor)
+    if f == "xml":
+        return Response(xml.events(said["events"], said["next"]), media_type=xml.TYPE)
+    return said
+
+
+def _list(
+    person: Actor, state: str, bbox: Any, district: str | None, holder: str | None,
+    then: datetime | None, limit: int, cursor: str | None,
+) -> dict[str, Any]:  # fmt: skip
     with db.engine("app").connect() as conn:
         view = View(conn)
         if then is not None:
@@ -48,7 +61,7 @@ def events(
             shown = [view.show(c, person, then) for c in found]
             return {"events": _sorted(shown), "total": len(shown), "next": None}
         found, total, following = repository.listed(
-            conn, person, state=state, bbox=box(bbox), district=district, holder=holder,
+            conn, person, state=state, bbox=bbox, district=district, holder=holder,
             limit=limit, cursor=cursor,
         )  # fmt: skip
         return {"events": [view.show(c, person) for c in found], "total": total, "next": following}

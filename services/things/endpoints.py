@@ -1,4 +1,4 @@
-"""HTTP doors of things: card, history, search."""
+"""HTTP doors of things: card, history, records."""
 
 from __future__ import annotations
 
@@ -41,15 +41,3 @@ def records_of(
         asked = (conn, person, shown["kind"], shown["code"], limit)
         found, links = records.of_thing(*asked), records.linked(*asked)
     return {"code": shown["code"], "records": found, "linked": links}
-
-
-@router.get("/search")
-def search(
-    person: Person,
-    q: Annotated[str, Query(min_length=1, max_length=100)],
-    limit: Annotated[int, Query(ge=1, le=100)] = 12,
-) -> dict[str, Any]:
-    """Find things, events and places."""
-    person.need("map.read")
-    with db.engine("app").connect() as conn:
-        return {"results": service.search(conn, person, q.strip(), limit)}

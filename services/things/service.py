@@ -1,9 +1,8 @@
-"""Cards, history and search of things."""
+"""Cards and history of things."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,10 +17,6 @@ from twin.errors import NotFound
 from twin.eventview import View
 from twin.kinds import Field, Kind
 from twin.scope import Actor, scope_sql, visible, visible_district
-
-# Of a word that half the city carries in its name the first so many are ranked.
-_CANDIDATES = 2_000
-_COORDINATES = re.compile(r"^\s*(-?\d+(?:\.\d+)?)[,，\s]+(-?\d+(?:\.\d+)?)\s*$")
 
 
 def registered(conn: Connection, key: str) -> Any:
@@ -197,54 +192,3 @@ def _version(
         "changes": changes,
         "moved": bool(row.before) and before.get("geom") != after.get("geom"),
     }
-
-
-def search(conn: Connection, actor: Actor, query: str, limit: int) -> list[dict[str, Any]]:
-    """Find things by part of name or code, events by code, or a place by coordinates."""
-    found = _COORDINATES.match(query)
-    if found:
-        a, b = float(found[1]), float(found[2])
-        lon, lat = (a, b) if abs(a) > abs(b) else (b, a)
-        if -180 <= lon <= 180 and -90 <= lat <= 90:
-            title = {"zh": "坐标", "en": "Coordinates"}
-            return [{"num": None, "kind": "coordinate", "kind_title": title, "code": None,
-                     "name": f"{lon:.6f}, {lat:.6f}", "district_name": None, "point": [lon, lat]}]  # fmt: skip
-    known = catalogue.readable(conn, actor)
-    kinds = [*known, *(["event"] if actor.may("event.read") else [])]
-    scope, params = scope_sql(actor, "t", 1)
-    mine = f"gone_at is null and kind = any(:kinds) and (t.open or {scope})"
-    # The spread name has an index; what is asked for is spread the same way.
-    part = _like("".join(c + c for c in query.lower()))
-    rows = conn.execute(
-        text(
-            "select distinct num, kind, code, name, district, st_x(point) as lon, st_y(point) as lat, "
-            "(name = :q) as exact, (name ilike :start) as first, length(name) as long, "
-            "array_position(array['district','street','event','park','vehicle','crew'], kind) as rank "
-            f"from ((select * from twin.thing t where {mine} and code >= :code and code < :beyond limit :cap) "
-            f"union all (select * from twin.thing t where {mine} and name <> '' "
-            "and twin.spread(name) like :whole limit :cap) "
-            f"union all (select * from twin.thing t where {mine} and name <> '' "
-            "and twin.spread(name) like :part limit :cap)) found "
-            "order by exact desc, first desc, rank nulls last, long, num limit :n"
-        ),
-        {"part": f"%{part}%", "whole": part, "start": f"{_like(query)}%", "q": query,
-         "code": query.upper(), "beyond": query.upper() + "\U0010ffff", "kinds": kinds, "n": limit,
-         "cap": _CANDIDATES, **params},
-    ).all()  # fmt: skip
-    where = names.things(conn)
-    return [
-        {
-            "num": r.num,
-            "kind": r.kind,
-            "kind_title": known[r.kind].title if r.kind in known else {"zh": "事件", "en": "Event"},
-            "code": r.code,
-            "name": r.name or r.code,
-            "district_name": where.get(r.district or ""),
-            "point": [r.lon, r.lat] if r.lon is not None else None,
-        }
-        for r in rows
-    ]
-
-
-def _like(said: str) -> str:
-    return said.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

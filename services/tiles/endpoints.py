@@ -60,7 +60,9 @@ async def answer(request: Request) -> Response:
 
 def address(z: str, x: str, y: str) -> tuple[int, int, int]:
     """Return zoom, column and row of a tile that exists."""
-    if not (len(z) < 3 and len(x) < 9 and len(y) < 9 and (z + x + y).isascii() and (z + x + y).isdigit()):
+    if not (
+        len(z) < 3 and len(x) < 9 and len(y) < 9 and (z + x + y).isascii() and (z + x + y).isdigit()
+    ):
         raise BadRequest("A tile is named by three whole numbers: zoom, column, row.")
     zoom, column, row = int(z), int(x), int(y)
     if zoom > MAX_ZOOM or column >= 2**zoom or row >= 2**zoom:

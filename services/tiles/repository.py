@@ -100,7 +100,16 @@ def prepared(kind: Kind, actor: Actor, z: int, wish: Wish, *, full: bool = False
     """
     allowed = tuple(catalogue.fields(kind, actor))
     names = tuple(detail.attributes(kind, z, allowed))
-    key = (kind.kind, kind.version, shape(actor, kind), names, z, wish, full, wish.filter and allowed)
+    key = (
+        kind.kind,
+        kind.version,
+        shape(actor, kind),
+        names,
+        z,
+        wish,
+        full,
+        wish.filter and allowed,
+    )
     make = partial(tile, kind, actor, z, wish, full=full, names=names)
     # A moment is a value of its statement: kept, it would push out what serves for all.
     return _statements.get(key, make) if wish.moment is None else statement(make())
@@ -112,7 +121,10 @@ def tile(
     """Build the statement; its open values are those of `values`."""
     more = _needed(kind, actor, wish)
     source = as_of(kind, wish.moment, (*names, *more))
-    where = [source.c.geom.op("&&")(_bound("wide", "geometry")), visible(actor, source, kind, bound=True)]
+    where = [
+        source.c.geom.op("&&")(_bound("wide", "geometry")),
+        visible(actor, source, kind, bound=True),
+    ]
     if wish.filter is not None:
         allowed = catalogue.fields(kind, actor)
         where.append(compile_filter(wish.filter, source, kind, names=allowed))

@@ -20,7 +20,9 @@ from twin.errors import TwinError
 
 log = structlog.get_logger("web")
 TITLES = {400: "Bad request", 401: "Log-in needed", 403: "Not allowed", 404: "Not found",
-          405: "Method not allowed", 409: "Conflict", 413: "Too large", 422: "Not usable",
+          405: "Method not allowed", 406: "Not given in this format", 409: "Conflict",
+          412: "Changed meanwhile", 413: "Too large", 415: "Not read in this format",
+          422: "Not usable", 428: "Version needed",
           429: "Too many requests", 500: "Internal error", 503: "Not available"}  # fmt: skip
 
 
@@ -33,14 +35,23 @@ def problem(status: int, code: str, detail: str, extra: dict[str, Any] | None = 
         "code": code,
         "detail": detail,
     } | {k: v for k, v in (extra or {}).items() if k not in ("type", "title", "status", "code")}
-    headers = {"Retry-After": "5"} if status in (429, 503) else {}
+    headers = {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(body.get("retry_after", 5))
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="twin"'
     raw = json.dumps(body, ensure_ascii=False, default=str).encode()
     return Response(raw, status, headers, media_type="application/problem+json")
 
 
+def answer(error: TwinError) -> Response:
+    """Return the answer of an error."""
+    return problem(error.status, error.code, error.detail, error.extra)
+
+
 async def _twin_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, TwinError)
-    return problem(error.status, error.code, error.detail, error.extra)
+    return answer(error)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

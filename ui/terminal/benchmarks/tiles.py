@@ -94,7 +94,9 @@ def _low(on: serving.Server, headers: dict[str, str], count: int) -> list[Figure
             paths = [_path(name, t) for t in places(known[name], zoom, count)]
             if paths:
                 done = serving.measure(on, paths, headers).driven
-                made.append(figure(f"{name} z{zoom}, whole picture, p95", done.quantile(0.95), "ms"))
+                made.append(
+                    figure(f"{name} z{zoom}, whole picture, p95", done.quantile(0.95), "ms")
+                )
     return made
 
 

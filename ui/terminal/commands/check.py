@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from twin import alter, db, declarations, kinds, processes
 from twin.errors import TwinError
+from twin.feed import owners
 from ui.terminal.output import finish
 
 READERS: dict[str, Callable[[Path], Any]] = {
@@ -40,6 +41,10 @@ def _shipped() -> Iterator[str]:
     except TwinError as why:
         yield why.detail
         return
+    try:
+        owners.check(known)
+    except TwinError as why:
+        yield why.detail
     for declared in known.values():
         for where, fault in alter.faults(declared, known):
             yield f"kind {declared.kind}: {'.'.join(map(str, where))}: {fault}"

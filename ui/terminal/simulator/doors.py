@@ -44,16 +44,16 @@ class Api:
     def features(self, kind: str, most: int | None = None) -> list[dict[str, Any]]:
         """Return the features of a kind by OGC API Features, page by page."""
         found: list[dict[str, Any]] = []
-        after = 0
+        after = ""
         while most is None or len(found) < most:
             limit = PAGE if most is None else min(PAGE, most - len(found))
-            page = self.get(f"/ogc/collections/{kind}/items?limit={limit}&after={after}&f=json")
+            page = self.get(f"/ogc/collections/{kind}/items?limit={limit}{after}&f=json")
             found += page["features"]
             links = [link["href"] for link in page["links"] if link["rel"] == "next"]
             if not links:
                 break
             query = urllib.parse.parse_qs(urllib.parse.urlsplit(links[0]).query)
-            after = int(query["after"][0])
+            after = f"&after={query['after'][0]}"
         return found
 
     def _ask(self, request: urllib.request.Request) -> Any:

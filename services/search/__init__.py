@@ -1,0 +1,1 @@
+"""One box for everything, and what is at a place."""
