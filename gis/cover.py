@@ -59,7 +59,10 @@ def _filled(start: np.ndarray, end: np.ndarray, cells: int) -> Grid:
     width = cells + 1
     flat = row * width + column
     size = cells * width
-    acc = np.bincount(flat, height * (1.0 - part), size) + np.bincount(flat + 1, height * part, size + 1)[:size]
+    acc = (
+        np.bincount(flat, height * (1.0 - part), size)
+        + np.bincount(flat + 1, height * part, size + 1)[:size]
+    )
     made = np.cumsum(acc.reshape(cells, width), axis=1)[:, :cells]
     return np.clip(made, 0.0, 1.0).astype(np.float32)
 

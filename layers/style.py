@@ -53,14 +53,23 @@ def build(
         layers += things.layers(kind, p, kind.kind in levels)
     layers += cover + ground.boundaries(p)[:1] + ground.roads(p) + ground.buildings(p)[:1]
     # Every other area is a wash above the ground: an enclosure lies in a park, a zone on a street.
-    areas = [one for k in polygons if k.kind not in things.GROUND for one in things.layers(k, p, k.kind in levels)]
+    areas = [
+        one
+        for k in polygons
+        if k.kind not in things.GROUND
+        for one in things.layers(k, p, k.kind in levels)
+    ]
     layers += [one for one in areas if one["type"] != "symbol"]
     for kind in rest:
-        layers += [one for one in things.layers(kind, p, kind.kind in levels) if one["type"] == "circle"]
+        layers += [
+            one for one in things.layers(kind, p, kind.kind in levels) if one["type"] == "circle"
+        ]
     layers += ground.boundaries(p)[1:] + ground.buildings(p)[1:] + labels.names(p, lang)
     layers += [one for one in areas if one["type"] == "symbol"]
     for kind in rest:
-        layers += [one for one in things.layers(kind, p, kind.kind in levels) if one["type"] != "circle"]
+        layers += [
+            one for one in things.layers(kind, p, kind.kind in levels) if one["type"] != "circle"
+        ]
     here = sources(kinds, levels)
     for source in here.values():
         if "tiles" in source:

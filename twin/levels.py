@@ -56,7 +56,9 @@ def finest(kind: Kind) -> int:
 def follow(conn: Connection, kinds: Mapping[str, Kind]) -> int:
     """Make one missing level, or bring the kept ones up to the journal; return how much was done."""
     conn.execute(text("select pg_advisory_xact_lock(7009)"))
-    kept = {row.kind: row for row in conn.execute(text("select kind, shape, seq from twin.level_kind"))}
+    kept = {
+        row.kind: row for row in conn.execute(text("select kind, shape, seq from twin.level_kind"))
+    }
     for name in _worth(conn, kinds):
         if name not in kept or kept[name].shape != shape(kinds[name]):
             build(conn, kinds[name])
@@ -127,7 +129,9 @@ def _news(conn: Connection, kinds: Mapping[str, Kind], kept: Mapping[str, Any]) 
         text("update twin.level_kind set seq = :s where kind = any(:k) and seq < :s"),
         {"s": rows[-1].seq if len(rows) == _BATCH else upto, "k": list(kinds)},
     )
-    conn.execute(text(f"delete from twin.level_change where at < now() - interval '{_KEEP_CHANGES}'"))
+    conn.execute(
+        text(f"delete from twin.level_change where at < now() - interval '{_KEEP_CHANGES}'")
+    )
     return len(rows)
 
 
@@ -156,7 +160,9 @@ def _loaded(conn: Connection, kind: Kind, nums: str) -> list[Any]:
         for where, more in ((_table(kind), ""), (f"{kind.topic}.history", "where t.kind = :k"))
     )
     rows = conn.execute(
-        text(f"select st_xmin(e), st_ymin(e), st_xmax(e), st_ymax(e) from ({asked}) q where e is not null"),
+        text(
+            f"select st_xmin(e), st_ymin(e), st_xmax(e), st_ymax(e) from ({asked}) q where e is not null"
+        ),
         {"nums": nums, "k": kind.kind},
     )
     return [list(row) for row in rows]
@@ -168,7 +174,9 @@ def _remake(conn: Connection, kind: Kind, base: set[Tile], *, new: bool = False)
         return
     make, merge = (_areas, _shrunk) if detail.of(kind).low == "areas" else (_dots, _gathered)
     top = finest(kind)
-    dirty: dict[int, set[Tile]] = {top: {t for t in base if make(conn, kind, top, t, new) or not new}}
+    dirty: dict[int, set[Tile]] = {
+        top: {t for t in base if make(conn, kind, top, t, new) or not new}
+    }
     for z in range(top - 1, detail.COARSEST - 1, -1):
         dirty[z] = {(x // 2, y // 2) for x, y in dirty[z + 1]}
         for tile in dirty[z]:
@@ -225,8 +233,9 @@ def _packed(grid: np.ndarray) -> bytes | None:
     return zlib.compress(cells.tobytes(), 1) if cells.any() else None
 
 
-def _grid(body: bytes) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(body), np.uint8).reshape(CELLS, CELLS)
+def _shares(body: bytes) -> cover.Grid:
+    cells = np.frombuffer(zlib.decompress(body), np.uint8).reshape(CELLS, CELLS)
+    return cells.astype(np.float32) / np.float32(255)
 
 
 def _below(tile: Tile) -> list[Tile]:
@@ -259,7 +268,7 @@ def _shrunk(cells: Mapping[Piece, Mapping[Tile, bytes]], tile: Tile) -> dict[Pie
         grid = np.zeros((CELLS, CELLS), np.float32)
         for (x, y), body in held.items():
             column, row = (x - 2 * tile[0]) * half, (y - 2 * tile[1]) * half
-            grid[row : row + half, column : column + half] = cover.halved(_grid(body) / np.float32(255))
+            grid[row : row + half, column : column + half] = cover.halved(_shares(body))
         made[piece] = _packed(grid)
     return made
 
@@ -269,18 +278,31 @@ def _outline(conn: Connection, kind: Kind, z: int, tile: Tile) -> None:
     x, y = tile
     near = [(x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     conn.execute(
-        text("delete from twin.level where kind = :k and z = :z and x = :x and y = :y and band > 0"),
+        text(
+            "delete from twin.level where kind = :k and z = :z and x = :x and y = :y and band > 0"
+        ),
         {"k": kind.kind, "z": z, "x": x, "y": y},
     )
     rows = []
     for (district, class_), held in _cells(conn, kind, z, near).items():
         if tile in held:
             for band, body in _bands(_framed(held, tile)):
-                rows.append({"k": kind.kind, "z": z, "x": x, "y": y, "d": district, "c": class_, "b": band, "body": body})
+                rows.append(
+                    {
+                        "k": kind.kind,
+                        "z": z,
+                        "x": x,
+                        "y": y,
+                        "d": district,
+                        "c": class_,
+                        "b": band,
+                        "body": body,
+                    }
+                )
     _insert(conn, rows)
 
 
-def _framed(held: Mapping[Tile, bytes], tile: Tile) -> np.ndarray:
+def _framed(held: Mapping[Tile, bytes], tile: Tile) -> cover.Grid:
     """Return the cells of a tile with a margin of its neighbours' around them."""
     m = _MARGIN
     made = np.zeros((CELLS + 2 * m, CELLS + 2 * m), np.float32)
@@ -288,11 +310,11 @@ def _framed(held: Mapping[Tile, bytes], tile: Tile) -> np.ndarray:
             1: (slice(0, m), slice(CELLS + m, CELLS + 2 * m))}  # fmt: skip
     for (x, y), body in held.items():
         (from_x, to_x), (from_y, to_y) = ways[x - tile[0]], ways[y - tile[1]]
-        made[to_y, to_x] = _grid(body)[from_y, from_x] / np.float32(255)
+        made[to_y, to_x] = _shares(body)[from_y, from_x]
     return made
 
 
-def _bands(grid: np.ndarray) -> list[tuple[int, bytes]]:
+def _bands(grid: cover.Grid) -> list[tuple[int, bytes]]:
     """Return the outlines by share, from cells as fine as the picture stays readable."""
     margin = _MARGIN
     while True:

@@ -64,7 +64,9 @@ class Cache:
         self.size = 0
         self._tiles: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._by_kind: dict[str, set[Hashable]] = {}
-        self._changes: deque[tuple[int, str, Box | None, Address | None]] = deque(maxlen=_REMEMBERED)
+        self._changes: deque[tuple[int, str, Box | None, Address | None]] = deque(
+            maxlen=_REMEMBERED
+        )
         self._clock = 0
         self._lock = Lock()
 
@@ -119,9 +121,7 @@ class Cache:
                 self._drop(next(iter(self._tiles)))
         return made
 
-    def _changed(
-        self, kinds: frozenset[str], box: Box, at: Address | None, since: int
-    ) -> bool:
+    def _changed(self, kinds: frozenset[str], box: Box, at: Address | None, since: int) -> bool:
         if self._clock - since > _REMEMBERED:
             return True
         return any(
@@ -136,7 +136,9 @@ class Cache:
             self._by_kind[kind].discard(key)
 
 
-def _touches(change: Box | None, only: Address | None, tile: Box | None, at: Address | None) -> bool:
+def _touches(
+    change: Box | None, only: Address | None, tile: Box | None, at: Address | None
+) -> bool:
     if tile is None:
         return False
     if only is not None:

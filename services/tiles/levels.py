@@ -131,4 +131,3 @@ async def _hear(after: int) -> int:
     for _, kind, z, x, y in changed:
         tiles.touch(kind, None, None if z is None else (z, x, y))
     return int(changed[-1][0]) if changed else after
-

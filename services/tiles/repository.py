@@ -36,7 +36,7 @@ ROADS = {7: ("expressway",), 9: ("expressway", "elevated"), 11: ("expressway", "
 ALL_ROADS_FROM = 13
 _MARGIN = BUFFER / EXTENT
 _statements = Statements()
-_GRID = [sa.literal_column(said) for said in (str(EXTENT), str(BUFFER), "true")]
+_GRID: list[Any] = [sa.literal_column(said) for said in (str(EXTENT), str(BUFFER), "true")]
 _MOST: Any = sa.literal_column(str(MAX_FEATURES + 1))
 
 
@@ -139,7 +139,8 @@ def tile(
     query = sa.select(*columns, shape.label("geom")).where(*where)
     query = _most_important(query, kind, source) if full else query.limit(_MOST)
     inner = query.subquery("q")
-    f, whole = sa.func, sa.literal_column("q")
+    f = sa.func
+    whole: Any = sa.literal_column("q")
     there = sa.select(f.count()).select_from(source).where(*where).scalar_subquery()
     return sa.select(
         f.public.ST_AsMVT(whole, _said(kind.kind), _GRID[0], _said("geom"), _said("num")), f.count(),
