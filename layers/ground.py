@@ -77,14 +77,20 @@ def roads(p: Palette) -> list[Layer]:
     return made
 
 
-def buildings(p: Palette) -> list[Layer]:
-    """Return footprints, and extrusions that the 3D switch shows."""
+def buildings(p: Palette, levels: frozenset[str] = frozenset()) -> list[Layer]:
+    """Return footprints, and extrusions that the 3D switch shows.
+
+    Footprints fade in, unless built-up land stands there before them.
+    """
+    opacity = (
+        1.0 if "building" in levels else ["interpolate", ["linear"], ["zoom"], 13.5, 0.0, 14.2, 1.0]
+    )
     height = ["coalesce", ["to-number", ["get", "height_m"]], 9]
     tint = ["interpolate", ["linear"], height, 0, p.building, 120, p.building_top, 320, p.boundary]
     return [
-        base("building", id="building", type="fill", minzoom=13.5,
+        base("building", id="building", type="fill", minzoom=13, filter=SINGLE,
              paint={"fill-color": p.building, "fill-outline-color": p.building_line,
-                    "fill-opacity": ["interpolate", ["linear"], ["zoom"], 13.5, 0.0, 14.2, 1.0]}),
+                    "fill-opacity": opacity}),
         base("building", id="building-3d", type="fill-extrusion", minzoom=13.5,
              layout={"visibility": "none"},
              paint={"fill-extrusion-color": tint, "fill-extrusion-height": height,

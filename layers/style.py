@@ -51,7 +51,7 @@ def build(
     layers = [ground.areas(p)[0], land]
     for kind in (k for k in polygons if k.kind in things.GROUND):
         layers += things.layers(kind, p, kind.kind in levels)
-    layers += cover + ground.boundaries(p)[:1] + ground.roads(p) + ground.buildings(p)[:1]
+    layers += cover + ground.boundaries(p)[:1] + ground.roads(p) + ground.buildings(p, levels)[:1]
     # Every other area is a wash above the ground: an enclosure lies in a park, a zone on a street.
     areas = [
         one
@@ -64,7 +64,7 @@ def build(
         layers += [
             one for one in things.layers(kind, p, kind.kind in levels) if one["type"] == "circle"
         ]
-    layers += ground.boundaries(p)[1:] + ground.buildings(p)[1:] + labels.names(p, lang)
+    layers += ground.boundaries(p)[1:] + ground.buildings(p, levels)[1:] + labels.names(p, lang)
     layers += [one for one in areas if one["type"] == "symbol"]
     for kind in rest:
         layers += [

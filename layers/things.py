@@ -18,7 +18,7 @@ HEALTH = {"poor": "minor", "dead": "major"}
 # Drawn as a colour of the ground, like green; every other area is a thin wash.
 GROUND = ("sub_compartment",)
 WIDEST = 8.0
-DOTS_SHOWN = 12
+DOTS_SHOWN = 13
 
 
 def drawn(kinds: dict[str, Kind]) -> list[Kind]:
@@ -70,7 +70,10 @@ def _source(kind: Kind, suffix: str = "", pick: bool = True, **more: Any) -> Lay
 
 
 def layers(kind: Kind, p: Palette, levelled: bool = False) -> list[Layer]:
-    """Return the style layers of a kind, with its level of detail where one is kept; those of a kind that is not shown cost no tile."""
+    """Return the style layers of a kind; those of a kind that is not shown cost no tile.
+
+    `levelled` tells that a level of detail of the kind is kept.
+    """
     draw = {"point": _points, "line": _lines, "polygon": _polygons}[kind.geometry]
     made = _trees(kind, p) if kind.kind == "street_tree" else draw(kind, p)
     if levelled:

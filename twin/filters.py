@@ -149,7 +149,9 @@ def _brackets(said: str) -> None:
     bare = _QUOTED.sub("", said)
     _depth(bare, "(", ")", MAX_BRACKETS)
     if _tries(bare) > MAX_TRIES:
-        raise TooComplex("The filter is too long for how deep it nests; make it flatter or shorter.")
+        raise TooComplex(
+            "The filter is too long for how deep it nests; make it flatter or shorter."
+        )
 
 
 def _tries(bare: str) -> int:

@@ -26,7 +26,7 @@ CELLS = 512
 DOTS = 64
 _MARGIN = 2
 # A picture of more outlines than this is noise: it is drawn from cells of twice the size.
-_MOST_BYTES = 120_000
+_MOST_BYTES = 100_000
 _BATCH = 5_000
 _KEEP_CHANGES = "10 minutes"
 DOT = np.dtype([("cell", "<u2"), ("n", "<u4"), ("dx", "u1"), ("dy", "u1")])
@@ -45,7 +45,7 @@ def class_field(kind: Kind) -> str | None:
 def shape(kind: Kind) -> str:
     """Return what of a declaration its levels depend on: another shape means making them anew."""
     at = detail.of(kind)
-    return f"3 {at.low} {at.whole} {class_field(kind) or ''}"
+    return f"4 {at.low} {at.whole} {class_field(kind) or ''} {kind.scope}"
 
 
 def finest(kind: Kind) -> int:
@@ -91,8 +91,11 @@ def build(conn: Connection, kind: Kind) -> None:
     upto = conn.execute(text("select coalesce(max(seq), 0) from twin.sealed")).scalar_one()
     drop(conn, kind.kind)
     box = conn.execute(
-        text(f"select st_xmin(e), st_ymin(e), st_xmax(e), st_ymax(e) from (select st_extent(geom) e from {_table(kind)}) q")
-    ).one()  # fmt: skip
+        text(
+            "select st_xmin(e), st_ymin(e), st_xmax(e), st_ymax(e) "
+            f"from (select st_extent(geom) e from {_table(kind)}) q"
+        )
+    ).one()
     if box[0] is not None:
         left, top, right, bottom = tiles_in(tuple(box), finest(kind))
         every = {(x, y) for x in range(left, right + 1) for y in range(top, bottom + 1)}
@@ -205,10 +208,12 @@ def _rows(conn: Connection, kind: Kind, z: int, tile: Tile, shown: str) -> dict[
     """Return what the things in a tile show, by district and class."""
     by = class_field(kind)
     said = f"coalesce(t.\"{by}\"::text, '')" if by else "''"
+    # What everybody sees whole needs no borders of districts in it.
+    district = "''" if kind.open else "coalesce(t.district, '')"
     west, south, east, north = tile_box(z, *tile)
     rows = conn.execute(
         text(
-            f"select coalesce(t.district, ''), {said}, {shown} from {_table(kind)} t "
+            f"select {district}, {said}, {shown} from {_table(kind)} t "
             "where t.geom && st_makeenvelope(:w, :s, :e, :n, 4326)"
         ),
         {"w": west, "s": south, "e": east, "n": north},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-
 from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -99,7 +98,8 @@ async def _layer(
     conn: pool.Connection, kind: Kind, actor: Actor, at: tuple[int, int, int], wish: Wish
 ) -> Drawn:
     z, x, y = at
-    holds = detail.shows(kind, z, wish.plain and levels.stand_for(kind, actor))
+    stands = wish.plain and levels.stand_for(kind, actor)
+    holds = detail.shows(kind, z, kept=levels.kept(kind), stands=stands)
     if holds == "nothing":
         return Drawn(b"", 0)
     if holds == "level":
