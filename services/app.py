@@ -34,6 +34,7 @@ from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
 from services.tiles.levels import follow as level_news
+from services.tiles.ogc import router as ogc_tiles
 from services.versions.endpoints import router as versions
 from services.web import errors
 from services.web.access import Access
@@ -76,7 +77,7 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     for router in (
-        tiles, health, identity, events, dispatch, open311, things, positions, boards, files, live,
+        tiles, ogc_tiles, health, identity, events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, kinds, jobs, versions, codes, loads, downloads, changes,
         search,
     ):  # fmt: skip

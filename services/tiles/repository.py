@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.types import UserDefinedType
 
-from gis.tiles import box_wkb, mercator_box, tile_box
+from gis.tiles import box_wkb, degree_box, mercator_box, tile_box
 from twin import catalogue, detail
 from twin.filters import compile_filter
 from twin.history import as_of
@@ -35,6 +35,7 @@ ROADS = {7: ("expressway",), 9: ("expressway", "elevated"), 11: ("expressway", "
          12: ("expressway", "elevated", "arterial", "secondary")}  # fmt: skip
 ALL_ROADS_FROM = 13
 _MARGIN = BUFFER / EXTENT
+Box = tuple[float, float, float, float]
 _statements = Statements()
 _GRID: list[Any] = [sa.literal_column(said) for said in (str(EXTENT), str(BUFFER), "true")]
 _MOST: Any = sa.literal_column(str(MAX_FEATURES + 1))
@@ -76,19 +77,32 @@ class Wish:
 
     moment: datetime | None = None
     filter: str | None = None
+    degrees: bool = False  # a tile of the grid in degrees, not of web mercator
 
     @property
     def plain(self) -> bool:
         """True for the tile of now and of everything: the one that levels can stand for."""
-        return self.moment is None and self.filter is None
+        return self.moment is None and self.filter is None and not self.degrees
+
+    def scale(self, z: int) -> int:
+        """Return the zoom of web mercator that shows as much as a zoom of this grid."""
+        return z + 1 if self.degrees else z
+
+    def box(self, z: int, x: int, y: int, margin: float = 0.0) -> Box:
+        """Return west, south, east, north of a tile in degrees, wider by a share of its size."""
+        return (degree_box if self.degrees else tile_box)(z, x, y, margin)
 
 
-def values(actor: Actor, z: int, x: int, y: int) -> dict[str, Any]:
+NOW = Wish()
+
+
+def values(actor: Actor, z: int, x: int, y: int, wish: Wish = NOW) -> dict[str, Any]:
     """Return what a statement leaves open: the bounds of a tile, and the actor's place."""
-    west, south, east, north = tile_box(z, x, y) if z >= LINEAR_FROM else mercator_box(z, x, y)
+    linear = wish.degrees or z >= LINEAR_FROM
+    west, south, east, north = wish.box(z, x, y) if linear else mercator_box(z, x, y)
     return {
         "box": f"BOX({west:.12f} {south:.12f},{east:.12f} {north:.12f})",
-        "wide": box_wkb(tile_box(z, x, y, _MARGIN)),
+        "wide": box_wkb(wish.box(z, x, y, _MARGIN)),
         **binds(actor),
     }
 
@@ -134,7 +148,7 @@ def tile(
     columns = [source.c.num, source.c.code, source.c.name, source.c.state]
     columns += [_plain(source.c[name]) for name in names]
     shape = sa.func.public.ST_AsMVTGeom(
-        _shape(kind, source.c.geom, z), _bound("box", "box2d"), *_GRID
+        _shape(kind, source.c.geom, z, wish.degrees), _bound("box", "box2d"), *_GRID
     )
     query = sa.select(*columns, shape.label("geom")).where(*where)
     query = _most_important(query, kind, source) if full else query.limit(_MOST)
@@ -176,12 +190,12 @@ def _most_important(query: sa.Select[Any], kind: Kind, source: Any) -> sa.Select
     return sa.select(*kept).where(sa.func.coalesce(held.c._before, 0) <= MAX_VERTICES)
 
 
-def _shape(kind: Kind, geom: Any, z: int) -> Any:
+def _shape(kind: Kind, geom: Any, z: int, degrees: bool) -> Any:
     f = sa.func.public
     if kind.geometry != "point" and z < 14:
         # Half a pixel of a 512-pixel tile at this zoom, in degrees: invisible, and far fewer vertices.
         geom = f.ST_Simplify(geom, sa.literal_column(f"{180.0 / (2**z * 512):.9f}"), _GRID[2])
-    return geom if z >= LINEAR_FROM else f.ST_Transform(geom, 3857)
+    return geom if degrees or z >= LINEAR_FROM else f.ST_Transform(geom, 3857)
 
 
 def _plain(column: Any) -> Any:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from isal import isal_zlib
 
 from gis import mvt
-from gis.tiles import tile_box
 from services.tiles import levels, repository
 from services.tiles.cache import Tile, tiles
 from services.tiles.repository import Drawn, Wish
@@ -85,8 +84,8 @@ async def _draw(
     packed = await asyncio.to_thread(_pack, raw) if len(raw) > _PACK_APART else _pack(raw)
     return tiles.put(
         key, packed, kinds=tuple(k.kind for k in kinds),
-        box=None if settled else tile_box(*at, repository.BUFFER / repository.EXTENT), since=since,
-        at=at, note=", ".join(f"{kind}={n}" for kind, n in left_out.items()),
+        box=None if settled else wish.box(*at, repository.BUFFER / repository.EXTENT), since=since,
+        at=None if wish.degrees else at, note=", ".join(f"{kind}={n}" for kind, n in left_out.items()),
     )  # fmt: skip
 
 
@@ -99,14 +98,15 @@ async def _layer(
 ) -> Drawn:
     z, x, y = at
     stands = wish.plain and levels.stand_for(kind, actor)
-    holds = detail.shows(kind, z, kept=levels.kept(kind), stands=stands)
+    scale = wish.scale(z)
+    holds = detail.shows(kind, scale, kept=levels.kept(kind), stands=stands)
     if holds == "nothing":
         return Drawn(b"", 0)
     if holds == "level":
         return await levels.draw(conn, kind, actor, z, x, y)
-    where = repository.values(actor, z, x, y)
+    where = repository.values(actor, z, x, y, wish)
     for full in (False, True):
-        statement = repository.prepared(kind, actor, z, wish, full=full)
+        statement = repository.prepared(kind, actor, scale, wish, full=full)
         drawn = repository.drawn((await pool.fetch(conn, statement, where))[0])
         if drawn is not None:
             return drawn
