@@ -40,6 +40,8 @@ from services.search.endpoints import router as search
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
+from services.tiles.levels import follow as level_news
+from services.tiles.ogc import router as ogc_tiles
 from services.versions.endpoints import router as versions
 from services.web import auth, errors, meters
 from services.web.access import Access
@@ -54,10 +56,11 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
     hub.listeners += [_stale_tiles, auth.forget_on]
     hub.start()
     warming = asyncio.create_task(asyncio.to_thread(warm_roads))
-    counting = asyncio.create_task(meters.forever())
+    tasks = [asyncio.create_task(meters.forever()), asyncio.create_task(level_news())]
     yield
-    counting.cancel()
-    await asyncio.gather(counting, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.to_thread(meters.keep_all)
     await warming
     await hub.stop()
@@ -85,7 +88,7 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     for router in (
-        tiles, items, health, identity, accounts, organisations, keys, audit,
+        tiles, ogc_tiles, items, health, identity, accounts, organisations, keys, audit,
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search,
