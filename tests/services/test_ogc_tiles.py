@@ -41,7 +41,10 @@ def test_a_collection_lists_its_tilesets_and_their_links_lead_there(api: Api) ->
         assert api.get(_path(links["tiling-scheme"]["href"])).status_code == 200
         at = about["tileMatrixSetLimits"][-1]
         template = _path(links["item"]["href"])
-        for row, column in ((at["minTileRow"], at["minTileCol"]), (at["maxTileRow"], at["maxTileCol"])):
+        for row, column in (
+            (at["minTileRow"], at["minTileCol"]),
+            (at["maxTileRow"], at["maxTileCol"]),
+        ):
             path = template.replace("{tileMatrix}", at["tileMatrix"])
             path = path.replace("{tileRow}", str(row)).replace("{tileCol}", str(column))
             assert api.get(path).status_code in (200, 204)
