@@ -17,6 +17,9 @@ from services.dispatch.endpoints import router as dispatch
 from services.dispatch.roads import warm as warm_roads
 from services.events.endpoints import router as events
 from services.features.endpoints import router as features
+from services.features.items import history
+from services.features.items import router as items
+from services.features.transactions import router as transactions
 from services.files.endpoints import router as files
 from services.health.endpoints import router as health
 from services.identity.accounts import router as accounts
@@ -37,9 +40,12 @@ from services.search.endpoints import router as search
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
+from services.tiles.levels import follow as level_news
+from services.tiles.ogc import router as ogc_tiles
 from services.versions.endpoints import router as versions
 from services.web import auth, errors, meters
 from services.web.access import Access
+from services.web.head import Head
 from twin import db, pool
 from twin.settings import settings
 
@@ -50,10 +56,11 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
     hub.listeners += [_stale_tiles, auth.forget_on]
     hub.start()
     warming = asyncio.create_task(asyncio.to_thread(warm_roads))
-    counting = asyncio.create_task(meters.forever())
+    tasks = [asyncio.create_task(meters.forever()), asyncio.create_task(level_news())]
     yield
-    counting.cancel()
-    await asyncio.gather(counting, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.to_thread(meters.keep_all)
     await warming
     await hub.stop()
@@ -81,10 +88,12 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     for router in (
-        tiles, health, identity, accounts, organisations, keys, audit,
+        tiles, ogc_tiles, items, health, identity, accounts, organisations, keys, audit,
         events, dispatch, open311, things, positions, boards, files, live,
-        catalogue, features, kinds, jobs, versions, codes, loads, downloads, changes, search,
+        catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
+        changes, search,
     ):  # fmt: skip
         app.include_router(router)
+    app.add_middleware(Head)
     app.add_middleware(Access)
     return app
