@@ -26,7 +26,9 @@ def varints(numbers: np.ndarray) -> bytes:
     n = np.asarray(numbers, dtype=np.uint64)
     if not len(n):
         return b""
-    lengths = 1 + sum((n >= (1 << shift)).astype(np.int64) for shift in (7, 14, 21, 28))
+    lengths = np.ones(len(n), np.int64)
+    for shift in (7, 14, 21, 28):
+        lengths += n >= np.uint64(1 << shift)
     ends = np.cumsum(lengths)
     out = np.zeros(int(ends[-1]), np.uint8)
     starts = ends - lengths

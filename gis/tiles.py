@@ -33,6 +33,15 @@ def tile_box(zoom: int, x: int, y: int, margin: float = 0.0) -> tuple[float, flo
 MERCATOR = math.pi * 6378137.0
 
 
+def degree_box(zoom: int, x: int, y: int, margin: float = 0.0) -> tuple[float, float, float, float]:
+    """Return west, south, east, north of a tile of the grid in degrees (two tiles at zoom 0)."""
+    side = 180.0 / 2**zoom
+    return (
+        (x - margin) * side - 180, 90 - (y + 1 + margin) * side,
+        (x + 1 + margin) * side - 180, 90 - (y - margin) * side,
+    )  # fmt: skip
+
+
 def mercator_box(zoom: int, x: int, y: int) -> tuple[float, float, float, float]:
     """Return west, south, east, north of an XYZ tile in EPSG:3857 metres."""
     side = 2.0 * MERCATOR / 2**zoom

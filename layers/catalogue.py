@@ -30,10 +30,12 @@ _BASE_MARKS = {
 }  # fmt: skip
 
 
-def tree(kinds: dict[str, Kind], theme: str = "night") -> dict[str, Any]:
+def tree(
+    kinds: dict[str, Kind], theme: str = "night", levels: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """Return `{groups: [{id, title, layers, databases}]}` of what the style draws and what lives."""
     p = Palette(theme)
-    drawn = style.build(theme, kinds)["layers"]
+    drawn = style.build(theme, kinds, levels=levels)["layers"]
     found: dict[str, list[dict[str, Any]]] = {key: [] for key, _ in GROUPS}
     found["live"] = _live(p, kinds)
     for kind in kinds.values():
@@ -42,7 +44,7 @@ def tree(kinds: dict[str, Kind], theme: str = "night") -> dict[str, Any]:
         ids = [one["id"] for one in drawn if one.get("metadata", {}).get("kind") == kind.kind]
         ids = [i for i in ids if i != "district-land"]
         group = kind.topic if kind.topic in found else "base"
-        found[group].append(_node(kind, _legend(kind, p), ids))
+        found[group].append(_node(kind, _legend(kind, p), ids, kind.kind in levels))
     branches = _branches(kinds, {node["id"] for nodes in found.values() for node in nodes})
     return {
         "groups": [
@@ -66,8 +68,10 @@ def _branches(kinds: dict[str, Kind], drawn: set[str]) -> dict[str, list[dict[st
     return made
 
 
-def _node(kind: Kind, legend: list[dict[str, Any]], ids: list[str]) -> dict[str, Any]:
-    zoom = 8 if kind.kind in BASE_KINDS else things.first_zoom(kind)
+def _node(
+    kind: Kind, legend: list[dict[str, Any]], ids: list[str], levelled: bool
+) -> dict[str, Any]:
+    zoom = 8 if kind.kind in BASE_KINDS or levelled else things.first_zoom(kind)
     return {
         "id": kind.kind, "title": dict(kind.title), "kind": kind.kind, "type": "tiles",
         "visible": things.shown(kind), "min_zoom": zoom, "legend": legend, "style_layers": ids,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from layers.afar import SINGLE, merged
 from layers.tokens import Palette
 
 Layer = dict[str, Any]
@@ -31,14 +32,22 @@ def base(kind: str, **more: Any) -> Layer:
     return {"source": "base", "source-layer": kind, "metadata": {"kind": kind, "pick": True}} | more
 
 
-def areas(p: Palette) -> list[Layer]:
-    """Return land, green and water."""
+def afar(kind: str, color: str) -> Layer:
+    """Return the ground of a kind as its level of detail shows it: green and built-up land."""
+    return merged(kind, color, "fill", source="base", id=f"{kind}-merged")
+
+
+def areas(p: Palette, levels: frozenset[str] = frozenset()) -> list[Layer]:
+    """Return land, green and water; from afar what is built up and green where levels are kept."""
     city = ["interpolate", ["linear"], ["zoom"], 9, 0.55, 13, 1.0]
+    far = [afar(kind, ink) for kind, ink in (("building", p.building), ("green_space", p.green))
+           if kind in levels]  # fmt: skip
     return [
         {"id": "ground", "type": "background", "paint": {"background-color": p.ground}},
         base("district", id="district-land", type="fill", metadata={"kind": "district"},
              paint={"fill-color": p.land, "fill-antialias": False}),
-        base("green_space", id="green_space", type="fill", minzoom=11,
+        *far,
+        base("green_space", id="green_space", type="fill", minzoom=11, filter=SINGLE,
              paint={"fill-color": p.green, "fill-opacity": city}),
         base("park", id="park", type="fill", minzoom=9, paint={"fill-color": p.green}),
         base("park", id="park-edge", type="line", minzoom=13, metadata={"kind": "park"},
@@ -68,14 +77,20 @@ def roads(p: Palette) -> list[Layer]:
     return made
 
 
-def buildings(p: Palette) -> list[Layer]:
-    """Return footprints, and extrusions that the 3D switch shows."""
+def buildings(p: Palette, levels: frozenset[str] = frozenset()) -> list[Layer]:
+    """Return footprints, and extrusions that the 3D switch shows.
+
+    Footprints fade in, unless built-up land stands there before them.
+    """
+    opacity = (
+        1.0 if "building" in levels else ["interpolate", ["linear"], ["zoom"], 13.5, 0.0, 14.2, 1.0]
+    )
     height = ["coalesce", ["to-number", ["get", "height_m"]], 9]
     tint = ["interpolate", ["linear"], height, 0, p.building, 120, p.building_top, 320, p.boundary]
     return [
-        base("building", id="building", type="fill", minzoom=13.5,
+        base("building", id="building", type="fill", minzoom=13, filter=SINGLE,
              paint={"fill-color": p.building, "fill-outline-color": p.building_line,
-                    "fill-opacity": ["interpolate", ["linear"], ["zoom"], 13.5, 0.0, 14.2, 1.0]}),
+                    "fill-opacity": opacity}),
         base("building", id="building-3d", type="fill-extrusion", minzoom=13.5,
              layout={"visibility": "none"},
              paint={"fill-extrusion-color": tint, "fill-extrusion-height": height,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from layers.afar import SINGLE, merged
 from layers.ground import BASE_KINDS
 from layers.tokens import Palette, tokens
+from twin import detail
 from twin.kinds import Kind
 
 Layer = dict[str, Any]
@@ -16,6 +18,7 @@ HEALTH = {"poor": "minor", "dead": "major"}
 # Drawn as a colour of the ground, like green; every other area is a thin wash.
 GROUND = ("sub_compartment",)
 WIDEST = 8.0
+DOTS_SHOWN = 13
 
 
 def drawn(kinds: dict[str, Kind]) -> list[Kind]:
@@ -36,15 +39,47 @@ def first_zoom(kind: Kind) -> float:
     return float(kind.symbol.get("min_zoom", 12))
 
 
+def dots(kind: Kind, ink: Any) -> Layer:
+    """Return the layer of dots that stand for many: larger where there are more, by their logarithm."""
+    many = ["log10", ["max", 1, ["get", "n"]]]
+    # What is on the map before anybody has chosen begins where the city is near enough to ask for it.
+    first = DOTS_SHOWN if shown(kind) else detail.COARSEST
+    return {
+        "id": f"{kind.kind}-dots", "source": kind.kind, "source-layer": kind.kind, "type": "circle",
+        "metadata": {"kind": kind.kind}, "minzoom": first, "maxzoom": detail.DOTS_FINEST + 1,
+        "filter": ["has", "n"],
+        "paint": {"circle-radius": ["+", 0.7, ["*", 0.8, many]], "circle-color": ink,
+                  "circle-opacity": 0.45 if shown(kind) else 0.7},
+    }  # fmt: skip
+
+
+def level(kind: Kind, p: Palette) -> list[Layer]:
+    """Return what stands for a kind from afar where a level of detail of it is kept."""
+    low, fill = detail.of(kind).low, painted(kind, domain(kind), p.get)
+    if low == "areas":
+        ground = kind.kind in GROUND
+        return [merged(kind.kind, p.forest if ground else fill, "fill" if ground else "wash")]
+    if low == "dots":
+        return [dots(kind, p.tree if kind.kind == "street_tree" else fill)]
+    return []
+
+
 def _source(kind: Kind, suffix: str = "", pick: bool = True, **more: Any) -> Layer:
     return {"id": f"{kind.kind}{suffix}", "source": kind.kind, "source-layer": kind.kind,
             "metadata": {"kind": kind.kind, "pick": pick}} | more  # fmt: skip
 
 
-def layers(kind: Kind, p: Palette) -> list[Layer]:
-    """Return the style layers of a kind; those of a kind that is not shown cost no tile."""
+def layers(kind: Kind, p: Palette, levelled: bool = False) -> list[Layer]:
+    """Return the style layers of a kind; those of a kind that is not shown cost no tile.
+
+    `levelled` tells that a level of detail of the kind is kept.
+    """
     draw = {"point": _points, "line": _lines, "polygon": _polygons}[kind.geometry]
     made = _trees(kind, p) if kind.kind == "street_tree" else draw(kind, p)
+    if levelled:
+        for one in made:
+            one["filter"] = ["all", SINGLE, one["filter"]] if "filter" in one else SINGLE
+        made = level(kind, p) + made
     if not shown(kind):
         for one in made:
             one["layout"] = one.get("layout", {}) | {"visibility": "none"}

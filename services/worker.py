@@ -1,4 +1,4 @@
-"""The worker: deadlines, jobs of the queue, quality of what changed; `python -m services.worker`."""
+"""The worker: deadlines, jobs of the queue, quality of what changed, levels of detail; `python -m services.worker`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ingest.feed import run as feeds
 from ingest.files import uploads
-from twin import alter, cases, catalogue, counts, db, inspection, jobs, searchkeys
+from twin import alter, cases, catalogue, counts, db, inspection, jobs, levels, searchkeys
 from twin.log import start_logging
 
 log = structlog.get_logger("worker")
@@ -23,6 +23,7 @@ SWEEP_EVERY_S = 5.0
 # Jobs change kinds and check quality: the modules that offer tasks are named here.
 TASKS = (alter, inspection, uploads)
 WORK_EVERY_S = 1.0
+DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0
 FEED_EVERY_S = 2.0
 _stop = threading.Event()
@@ -67,6 +68,12 @@ class Work:
         return done + inspection.follow()
 
 
+def draw() -> int:
+    """Bring the levels of detail up to the journal; return how much was done."""
+    with db.engine("app").begin() as conn:
+        return levels.follow(conn, catalogue.all_kinds(conn))
+
+
 def _find() -> int:
     """Keep what things are found by up to the journal."""
     with db.engine("app").connect() as conn:
@@ -98,6 +105,8 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(Work().once, WORK_EVERY_S)),
         threading.Thread(target=_repeat, args=(feeds.once, FEED_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(_find, WORK_EVERY_S), daemon=True),
+        # A level half made is undone with its transaction.
+        threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True),
     ]
     for side in sides:
         side.start()

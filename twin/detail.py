@@ -15,6 +15,8 @@ from twin.kinds import Kind
 FINEST, COARSEST = 12, 7
 DOTS_FINEST = 13
 MANY = 10_000
+# Merged areas: outlines of the ground that is covered by at least this much (%), one upon the other.
+SHARES = (8, 30, 60)
 # Attributes of the card come with the zoom at which a person reads cards.
 CARD_FROM = 14
 LOW = {"point": "dots", "polygon": "areas", "line": "each", "none": "each"}
@@ -76,8 +78,12 @@ def first_zoom(kind: Kind, levels: bool) -> int:
     return min(detail.first, COARSEST) if levels and detail.low != "each" else detail.first
 
 
-def shows(kind: Kind, zoom: int, levels: bool) -> str:
-    """Return what a tile of a zoom holds: `nothing`, a `level`, or `things` themselves."""
-    if zoom < first_zoom(kind, levels):
+def shows(kind: Kind, zoom: int, *, kept: bool, stands: bool) -> str:
+    """Return what a tile of a zoom holds: `nothing`, a `level`, or `things` themselves.
+
+    `kept` tells that levels of the kind are kept, `stands` that they show what is asked: where they
+    do not (a filter, a part of a district), things are drawn as far out as the levels go.
+    """
+    if zoom < first_zoom(kind, kept):
         return "nothing"
-    return "level" if levels and of(kind).merged(zoom) else "things"
+    return "level" if stands and of(kind).merged(zoom) else "things"

@@ -106,7 +106,7 @@ def now(conn: Connection, since: datetime | None = None) -> Sequence[Any]:
     return conn.execute(
         text(
             "select p.num, p.at, p.lon, p.lat, p.speed_kmh, p.heading_deg, p.district, p.level, "
-            "p.received_at, t.kind, t.code "
+            "p.received_at, t.kind, t.code, t.street "
             f"from twin.last_position p join twin.thing t on t.num = p.num {where}"
         ),
         {"since": since},
@@ -118,7 +118,7 @@ def at(conn: Connection, moment: datetime) -> Sequence[Any]:
     return conn.execute(
         text(
             "select p.num, p.at, p.lon, p.lat, p.speed_kmh, p.heading_deg, t.district, t.level, "
-            "t.kind, t.code from (select num from twin.last_position) n cross join lateral ("
+            "t.kind, t.code, t.street from (select num from twin.last_position) n cross join lateral ("
             f"select {_COLUMNS} from twin.position where num = n.num and at <= :t "
             "and at > cast(:t as timestamptz) - interval '1 day' order by at desc limit 1) p "
             "join twin.thing t on t.num = p.num"

@@ -8,7 +8,7 @@ row lies in the actor's place: districts, streets of them, an area within them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -173,7 +173,7 @@ def sees(
     kind: Kind | None,
     district: str | None,
     street: str | None = None,
-    point: Iterable[float] | None = None,
+    point: Sequence[float | None] | None = None,
     *,
     level: int = 1,
 ) -> bool:
@@ -194,7 +194,7 @@ def sees(
 
 
 def _placed(
-    actor: Actor, district: str | None, street: str | None, point: Iterable[float] | None
+    actor: Actor, district: str | None, street: str | None, point: Sequence[float | None] | None
 ) -> bool:
     if actor.districts is not None and district not in actor.districts:
         return False
@@ -202,9 +202,9 @@ def _placed(
         return False
     if actor.area is None:
         return True
-    if point is None:
+    lon, lat = point or (None, None)
+    if lon is None or lat is None:
         return False
-    lon, lat = point
     return bool(shapely.intersects_xy(_area(actor.area), lon, lat))
 
 

@@ -23,7 +23,12 @@ _OWN = ("description", "x-ogc-role", "x-ogc-propertySeq", "x-ogc-unit")
 
 def raw(kinds: dict[str, Kind], actor: Actor) -> bytes:
     """Return the description for an actor; actors who see alike share it."""
-    key = (actor.digest(), actor.may("data.write"), tuple((k.kind, k.version) for k in kinds.values()), url())
+    key = (
+        actor.digest(),
+        actor.may("data.write"),
+        tuple((k.kind, k.version) for k in kinds.values()),
+        url(),
+    )
     with _lock:
         found = _KEPT.get(key)
     if found is None:

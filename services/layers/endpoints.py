@@ -11,7 +11,7 @@ from layers import catalogue as layer_tree
 from layers import live, style
 from services.layers import repository
 from services.web.auth import Caller
-from twin import catalogue, db
+from twin import catalogue, db, levels
 from twin.kinds import Kind
 from twin.scope import Actor
 from twin.settings import settings
@@ -21,9 +21,10 @@ Lang = Annotated[str, Query(pattern="^(zh-CN|en)$")]
 PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
 
 
-def _kinds(actor: Actor) -> dict[str, Kind]:
+def _kinds(actor: Actor) -> tuple[dict[str, Kind], frozenset[str]]:
+    """Return the kinds of the caller, and those of which levels of detail are kept."""
     with db.engine("app").connect() as conn:
-        return catalogue.readable(conn, actor)
+        return catalogue.readable(conn, actor), levels.kept(conn)
 
 
 @router.get("/styles/{theme}.json")
@@ -33,7 +34,8 @@ def map_style(theme: str, request: Request, actor: Caller, lang: Lang = "zh-CN")
     origin = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
     if settings().public_url.startswith("https://"):
         origin = origin.replace("http://", "https://", 1)
-    return JSONResponse(style.build(theme, _kinds(actor), lang, origin), headers=PRIVATE)
+    kinds, levelled = _kinds(actor)
+    return JSONResponse(style.build(theme, kinds, lang, origin, levelled), headers=PRIVATE)
 
 
 @router.get("/layers")
@@ -41,7 +43,8 @@ def tree(
     actor: Caller, theme: Annotated[str, Query(pattern="^(night|day)$")] = "night"
 ) -> dict[str, Any]:
     """Return the layer tree with its legend."""
-    return layer_tree.tree(_kinds(actor), theme)
+    kinds, levelled = _kinds(actor)
+    return layer_tree.tree(kinds, theme, levelled)
 
 
 @router.get("/layers/places.geojson")

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from twin import catalogue, db, journal, names, positions
 from twin.eventview import PROCESS, View
-from twin.scope import Actor, visible_district
+from twin.scope import Actor, sees
 
 log = structlog.get_logger("live")
 TAIL_EVERY_S = 0.1
@@ -184,7 +184,7 @@ def _frame(
     mine = [
         r
         for r in rows
-        if visible_district(client.actor, r.district, r.level)
+        if sees(client.actor, None, r.district, r.street, (r.lon, r.lat), level=r.level)
         and (since is None or r.received_at > since)
     ]
     return positions.frame(mine, moment, busy) if mine or since is None else None
@@ -206,6 +206,7 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
             "subject": str(said["subject"]) if said["subject"] else None,
             "kind": said["kind"],
             "district": said["district"],
+            "street": (said["after"] or said["before"] or {}).get("street"),
             "level": said["level"],
             "point": [said["lon"], said["lat"]] if said["lon"] is not None else None,
         }
@@ -253,11 +254,18 @@ def _positions(shape: dict[str, Any] | None) -> list[tuple[float, float]]:
     return found
 
 
+def _seen_by(entry: dict[str, Any], actor: Actor) -> bool:
+    kind = (catalogue.running() or {}).get(entry["kind"] or "")
+    if kind is None and entry["class"] == "thing" and actor.kinds is not None:
+        return False
+    return sees(
+        actor, kind, entry["district"], entry["street"], entry["point"], level=entry["level"]
+    )
+
+
 def for_client(entry: dict[str, Any], client: Client) -> str | None:
     """Return the message of an entry for one client, or None when it is not for it."""
-    if entry["class"] not in SHOWN or not visible_district(
-        client.actor, entry["district"], entry["level"]
-    ):
+    if entry["class"] not in SHOWN or not _seen_by(entry, client.actor):
         open_kind = entry["class"] in ("declaration", "load") and not client.actor.anonymous
         if not open_kind:
             return None

@@ -15,6 +15,7 @@ from threading import Lock
 LIMIT_BYTES = 128 * 1024 * 1024
 _REMEMBERED = 4_096
 Box = tuple[float, float, float, float]
+Address = tuple[int, int, int]
 
 
 Headers = list[tuple[bytes, bytes]]
@@ -52,6 +53,7 @@ class _Kept:
     tile: Tile
     kinds: frozenset[str]
     box: Box | None  # None: a moment of the past, which no change can touch
+    at: Address | None
 
 
 class Cache:
@@ -62,7 +64,9 @@ class Cache:
         self.size = 0
         self._tiles: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._by_kind: dict[str, set[Hashable]] = {}
-        self._changes: deque[tuple[int, str, Box | None]] = deque(maxlen=_REMEMBERED)
+        self._changes: deque[tuple[int, str, Box | None, Address | None]] = deque(
+            maxlen=_REMEMBERED
+        )
         self._clock = 0
         self._lock = Lock()
 
@@ -74,12 +78,16 @@ class Cache:
         """Return the cache's clock: read it before the rows of a tile."""
         return self._clock
 
-    def touch(self, kind: str, box: Box | None) -> int:
-        """Something of a kind changed within a box (None: anywhere); return how many tiles went."""
+    def touch(self, kind: str, box: Box | None, at: Address | None = None) -> int:
+        """Something of a kind changed within a box (None: anywhere); return how many tiles went.
+
+        With `at` it is one tile (zoom, column, row) that changed, of whatever scope.
+        """
         with self._lock:
             self._clock += 1
-            self._changes.append((self._clock, kind, box))
-            gone = [k for k in self._by_kind.get(kind, ()) if _touches(box, self._tiles[k].box)]
+            self._changes.append((self._clock, kind, box, at))
+            known = ((k, self._tiles[k]) for k in self._by_kind.get(kind, ()))
+            gone = [k for k, kept in known if _touches(box, at, kept.box, kept.at)]
             for key in gone:
                 self._drop(key)
             return len(gone)
@@ -95,17 +103,17 @@ class Cache:
 
     def put(
         self, key: Hashable, raw: bytes, *, kinds: tuple[str, ...], box: Box | None, since: int,
-        note: str = "",
+        at: Address | None = None, note: str = "",
     ) -> Tile:  # fmt: skip
         """Return the tile of these bytes; keep it unless something in it changed `since`."""
         etag = f'"{hashlib.blake2s(raw, digest_size=12).hexdigest()}"'
         made = Tile(raw, etag, _headers(raw, etag, note), note)
         with self._lock:
-            if box is not None and self._changed(frozenset(kinds), box, since):
+            if box is not None and self._changed(frozenset(kinds), box, at, since):
                 return made
             if key in self._tiles:
                 self._drop(key)
-            self._tiles[key] = _Kept(made, frozenset(kinds), box)
+            self._tiles[key] = _Kept(made, frozenset(kinds), box, at)
             for kind in kinds:
                 self._by_kind.setdefault(kind, set()).add(key)
             self.size += len(raw) + 400
@@ -113,12 +121,12 @@ class Cache:
                 self._drop(next(iter(self._tiles)))
         return made
 
-    def _changed(self, kinds: frozenset[str], box: Box, since: int) -> bool:
+    def _changed(self, kinds: frozenset[str], box: Box, at: Address | None, since: int) -> bool:
         if self._clock - since > _REMEMBERED:
             return True
         return any(
-            at > since and kind in kinds and _touches(where, box)
-            for at, kind, where in reversed(self._changes)
+            then > since and kind in kinds and _touches(where, only, box, at)
+            for then, kind, where, only in reversed(self._changes)
         )
 
     def _drop(self, key: Hashable) -> None:
@@ -128,9 +136,13 @@ class Cache:
             self._by_kind[kind].discard(key)
 
 
-def _touches(change: Box | None, tile: Box | None) -> bool:
+def _touches(
+    change: Box | None, only: Address | None, tile: Box | None, at: Address | None
+) -> bool:
     if tile is None:
         return False
+    if only is not None:
+        return only == at
     if change is None:
         return True
     return (

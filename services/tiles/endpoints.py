@@ -60,23 +60,30 @@ async def answer(request: Request) -> Response:
 
 def address(z: str, x: str, y: str) -> tuple[int, int, int]:
     """Return zoom, column and row of a tile that exists."""
-    if not (
-        len(z) < 3 and len(x) < 9 and len(y) < 9 and (z + x + y).isascii() and (z + x + y).isdigit()
-    ):
-        raise BadRequest("A tile is named by three whole numbers: zoom, column, row.")
-    zoom, column, row = int(z), int(x), int(y)
+    zoom, column, row = numbers(z, x, y)
     if zoom > MAX_ZOOM or column >= 2**zoom or row >= 2**zoom:
         last = f"x and y run to {2**zoom - 1}" if zoom <= MAX_ZOOM else f"zooms run to {MAX_ZOOM}"
         raise BadRequest(f"Tile {z}/{x}/{y} does not exist; {last}.")
     return zoom, column, row
 
 
-def wish(query: bytes) -> Wish:
+def numbers(*said: str) -> tuple[int, ...]:
+    """Return what names a tile as whole numbers, however long the text is."""
+    if not all(len(one) < 9 and one.isascii() and one.isdigit() for one in said):
+        raise BadRequest("A tile is named by three whole numbers: zoom, column, row.")
+    return tuple(map(int, said))
+
+
+def wish(query: bytes, *, degrees: bool = False) -> Wish:
     """Return what the query string asks for beside the tile."""
     if not query:
-        return Wish()
-    said = parse_qs(query.decode("latin-1"), max_num_fields=20)
-    return Wish(moment(_one(said, "datetime", 64)), _one(said, "filter", MAX_FILTER))
+        return Wish(degrees=degrees)
+    try:
+        said = parse_qs(query.decode("latin-1"), max_num_fields=20)
+    except ValueError as why:
+        raise BadRequest("A tile takes datetime and filter, each once.") from why
+    then = moment(_one(said, "datetime", 64))
+    return Wish(then, _one(said, "filter", MAX_FILTER), degrees)
 
 
 def _one(said: dict[str, list[str]], name: str, longest: int) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.types import UserDefinedType
 
-from gis.tiles import box_wkb, mercator_box, tile_box
+from gis.tiles import box_wkb, degree_box, mercator_box, tile_box
 from twin import catalogue, detail
 from twin.filters import compile_filter
 from twin.history import as_of
@@ -35,8 +35,9 @@ ROADS = {7: ("expressway",), 9: ("expressway", "elevated"), 11: ("expressway", "
          12: ("expressway", "elevated", "arterial", "secondary")}  # fmt: skip
 ALL_ROADS_FROM = 13
 _MARGIN = BUFFER / EXTENT
+Box = tuple[float, float, float, float]
 _statements = Statements()
-_GRID = [sa.literal_column(said) for said in (str(EXTENT), str(BUFFER), "true")]
+_GRID: list[Any] = [sa.literal_column(said) for said in (str(EXTENT), str(BUFFER), "true")]
 _MOST: Any = sa.literal_column(str(MAX_FEATURES + 1))
 
 
@@ -76,19 +77,32 @@ class Wish:
 
     moment: datetime | None = None
     filter: str | None = None
+    degrees: bool = False  # a tile of the grid in degrees, not of web mercator
 
     @property
     def plain(self) -> bool:
         """True for the tile of now and of everything: the one that levels can stand for."""
-        return self.moment is None and self.filter is None
+        return self.moment is None and self.filter is None and not self.degrees
+
+    def scale(self, z: int) -> int:
+        """Return the zoom of web mercator that shows as much as a zoom of this grid."""
+        return z + 1 if self.degrees else z
+
+    def box(self, z: int, x: int, y: int, margin: float = 0.0) -> Box:
+        """Return west, south, east, north of a tile in degrees, wider by a share of its size."""
+        return (degree_box if self.degrees else tile_box)(z, x, y, margin)
 
 
-def values(actor: Actor, z: int, x: int, y: int) -> dict[str, Any]:
+NOW = Wish()
+
+
+def values(actor: Actor, z: int, x: int, y: int, wish: Wish = NOW) -> dict[str, Any]:
     """Return what a statement leaves open: the bounds of a tile, and the actor's place."""
-    west, south, east, north = tile_box(z, x, y) if z >= LINEAR_FROM else mercator_box(z, x, y)
+    linear = wish.degrees or z >= LINEAR_FROM
+    west, south, east, north = wish.box(z, x, y) if linear else mercator_box(z, x, y)
     return {
         "box": f"BOX({west:.12f} {south:.12f},{east:.12f} {north:.12f})",
-        "wide": box_wkb(tile_box(z, x, y, _MARGIN)),
+        "wide": box_wkb(wish.box(z, x, y, _MARGIN)),
         **binds(actor),
     }
 
@@ -130,16 +144,17 @@ def tile(
         where.append(compile_filter(wish.filter, source, kind, names=allowed))
     if kind.kind == "road" and z < ALL_ROADS_FROM and "class" in source.c:
         classes = next((c for at, c in sorted(ROADS.items(), reverse=True) if z >= at), ())
-        where.append(source.c["class"].in_(classes))
+        where.append(source.c["class"] == sa.any_(sa.literal(list(classes), sa.ARRAY(sa.Text))))
     columns = [source.c.num, source.c.code, source.c.name, source.c.state]
     columns += [_plain(source.c[name]) for name in names]
     shape = sa.func.public.ST_AsMVTGeom(
-        _shape(kind, source.c.geom, z), _bound("box", "box2d"), *_GRID
+        _shape(kind, source.c.geom, z, wish.degrees), _bound("box", "box2d"), *_GRID
     )
     query = sa.select(*columns, shape.label("geom")).where(*where)
     query = _most_important(query, kind, source) if full else query.limit(_MOST)
     inner = query.subquery("q")
-    f, whole = sa.func, sa.literal_column("q")
+    f = sa.func
+    whole: Any = sa.literal_column("q")
     there = sa.select(f.count()).select_from(source).where(*where).scalar_subquery()
     return sa.select(
         f.public.ST_AsMVT(whole, _said(kind.kind), _GRID[0], _said("geom"), _said("num")), f.count(),
@@ -175,12 +190,12 @@ def _most_important(query: sa.Select[Any], kind: Kind, source: Any) -> sa.Select
     return sa.select(*kept).where(sa.func.coalesce(held.c._before, 0) <= MAX_VERTICES)
 
 
-def _shape(kind: Kind, geom: Any, z: int) -> Any:
+def _shape(kind: Kind, geom: Any, z: int, degrees: bool) -> Any:
     f = sa.func.public
     if kind.geometry != "point" and z < 14:
         # Half a pixel of a 512-pixel tile at this zoom, in degrees: invisible, and far fewer vertices.
         geom = f.ST_Simplify(geom, sa.literal_column(f"{180.0 / (2**z * 512):.9f}"), _GRID[2])
-    return geom if z >= LINEAR_FROM else f.ST_Transform(geom, 3857)
+    return geom if degrees or z >= LINEAR_FROM else f.ST_Transform(geom, 3857)
 
 
 def _plain(column: Any) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from isal import isal_zlib
+
 from gis import mvt
-from gis.tiles import tile_box
 from services.tiles import levels, repository
 from services.tiles.cache import Tile, tiles
 from services.tiles.repository import Drawn, Wish
@@ -20,7 +20,8 @@ from twin.scope import Actor
 # What was true this long ago is not changed by an entry that is still on its way.
 _SETTLED = timedelta(seconds=10)
 # Packing more than this would hold up every other answer of the process.
-_PACK_APART = 120_000
+_PACK_APART = 500_000
+_GZIP = 31  # window bits of a gzip frame
 _drawing: dict[Hashable, asyncio.Future[Tile]] = {}
 
 
@@ -83,27 +84,29 @@ async def _draw(
     packed = await asyncio.to_thread(_pack, raw) if len(raw) > _PACK_APART else _pack(raw)
     return tiles.put(
         key, packed, kinds=tuple(k.kind for k in kinds),
-        box=None if settled else tile_box(*at, repository.BUFFER / repository.EXTENT), since=since,
-        note=", ".join(f"{kind}={n}" for kind, n in left_out.items()),
+        box=None if settled else wish.box(*at, repository.BUFFER / repository.EXTENT), since=since,
+        at=None if wish.degrees else at, note=", ".join(f"{kind}={n}" for kind, n in left_out.items()),
     )  # fmt: skip
 
 
 def _pack(raw: bytes) -> bytes:
-    return gzip.compress(raw, 1) if raw else b""
+    return isal_zlib.compress(raw, 1, _GZIP) if raw else b""
 
 
 async def _layer(
     conn: pool.Connection, kind: Kind, actor: Actor, at: tuple[int, int, int], wish: Wish
 ) -> Drawn:
     z, x, y = at
-    holds = detail.shows(kind, z, wish.plain and levels.stand_for(kind, actor))
+    stands = wish.plain and levels.stand_for(kind, actor)
+    scale = wish.scale(z)
+    holds = detail.shows(kind, scale, kept=levels.kept(kind), stands=stands)
     if holds == "nothing":
         return Drawn(b"", 0)
     if holds == "level":
         return await levels.draw(conn, kind, actor, z, x, y)
-    where = repository.values(actor, z, x, y)
+    where = repository.values(actor, z, x, y, wish)
     for full in (False, True):
-        statement = repository.prepared(kind, actor, z, wish, full=full)
+        statement = repository.prepared(kind, actor, scale, wish, full=full)
         drawn = repository.drawn((await pool.fetch(conn, statement, where))[0])
         if drawn is not None:
             return drawn
