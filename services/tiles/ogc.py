@@ -123,7 +123,9 @@ async def dataset_tileset(
 @router.get("/collections/{collectionId}/tiles")
 async def tilesets(collectionId: Name, actor: Caller) -> dict[str, Any]:
     """List the tilesets of a collection."""
-    return _list(f"/collections/{collectionId}", await service.layers(collectionId, actor), collectionId)
+    return _list(
+        f"/collections/{collectionId}", await service.layers(collectionId, actor), collectionId
+    )
 
 
 @router.get("/collections/{collectionId}/tiles/{tileMatrixSetId}")
@@ -182,4 +184,8 @@ def _about(under: str, layer: str, kinds: list[Kind], of: Grid, form: str) -> di
 
 
 def _schema(type_: str) -> dict[str, str]:
-    return {"type": {"integer": "integer", "number": "number", "boolean": "boolean"}.get(type_, "string")}
+    return {
+        "type": {"integer": "integer", "number": "number", "boolean": "boolean"}.get(
+            type_, "string"
+        )
+    }
