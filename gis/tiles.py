@@ -33,9 +33,7 @@ def tile_box(zoom: int, x: int, y: int, margin: float = 0.0) -> tuple[float, flo
 MERCATOR = math.pi * 6378137.0
 
 
-def degree_box(
-    zoom: int, x: int, y: int, margin: float = 0.0
-) -> tuple[float, float, float, float]:
+def degree_box(zoom: int, x: int, y: int, margin: float = 0.0) -> tuple[float, float, float, float]:
     """Return west, south, east, north of a tile of the grid in degrees (two tiles at zoom 0)."""
     side = 180.0 / 2**zoom
     return (

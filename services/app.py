@@ -17,11 +17,18 @@ from services.dispatch.endpoints import router as dispatch
 from services.dispatch.roads import warm as warm_roads
 from services.events.endpoints import router as events
 from services.features.endpoints import router as features
+from services.features.items import history
+from services.features.items import router as items
+from services.features.transactions import router as transactions
 from services.files.endpoints import router as files
 from services.health.endpoints import router as health
+from services.identity.accounts import router as accounts
+from services.identity.audit import router as audit
 from services.identity.endpoints import VERSION
 from services.identity.endpoints import router as identity
+from services.identity.organisations import router as organisations
 from services.jobs.endpoints import router as jobs
+from services.keys.endpoints import router as keys
 from services.kinds.endpoints import router as kinds
 from services.live.endpoints import router as live
 from services.live.hub import hub
@@ -36,8 +43,9 @@ from services.tiles.endpoints import router as tiles
 from services.tiles.levels import follow as level_news
 from services.tiles.ogc import router as ogc_tiles
 from services.versions.endpoints import router as versions
-from services.web import errors
+from services.web import auth, errors, meters
 from services.web.access import Access
+from services.web.head import Head
 from twin import db, pool
 from twin.settings import settings
 
@@ -45,16 +53,19 @@ from twin.settings import settings
 @asynccontextmanager
 async def _life(_app: FastAPI) -> AsyncIterator[None]:
     tile_cache.limit = settings().tile_cache_mb << 20
-    hub.listeners.append(_stale_tiles)
+    hub.listeners += [_stale_tiles, auth.forget_on]
     hub.start()
     warming = asyncio.create_task(asyncio.to_thread(warm_roads))
-    following = asyncio.create_task(level_news())
+    tasks = [asyncio.create_task(meters.forever()), asyncio.create_task(level_news())]
     yield
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.to_thread(meters.keep_all)
     await warming
     await hub.stop()
     hub.listeners.remove(_stale_tiles)
+    hub.listeners.remove(auth.forget_on)
     await pool.close()
     for role in ("app", "tiles"):
         await db.async_engine(role).dispose()
@@ -77,10 +88,12 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     for router in (
-        tiles, ogc_tiles, health, identity, events, dispatch, open311, things, positions, boards, files, live,
-        catalogue, features, kinds, jobs, versions, codes, loads, downloads, changes,
-        search,
+        tiles, ogc_tiles, items, health, identity, accounts, organisations, keys, audit,
+        events, dispatch, open311, things, positions, boards, files, live,
+        catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
+        changes, search,
     ):  # fmt: skip
         app.include_router(router)
+    app.add_middleware(Head)
     app.add_middleware(Access)
     return app

@@ -14,6 +14,7 @@ from twin.scope import Actor
 _PART = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _TYPES = {"": "[^/]+", "str": "[^/]+", "path": ".*", "int": "[0-9]+"}
 _DEEPEST = 3
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +105,13 @@ class Table:
 
     def known(self, path: str) -> bool:
         """Tell whether any method has a line for the path."""
-        methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
-        return any(self.find(method, path) is not None for method in methods)
+        return any(self.find(method, path) is not None for method in _METHODS)
+
+    def methods(self, path: str) -> str:
+        """Return the methods of a path as the header Allow lists them."""
+        found = [method for method in _METHODS if self.find(method, path)]
+        more = ["HEAD"] if "GET" in found else []
+        return ", ".join([*found, *more, "OPTIONS"])
 
     def _fitting(self, path: str) -> Iterator[Rule]:
         parts = path.split("/", _DEEPEST + 1)[1 : _DEEPEST + 1]

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from twin import calendar, codes, declarations, ids, journal, processes, rules
 from twin.errors import BadRequest, Forbidden, NotAllowedNow, NotFound, VersionConflict
-from twin.scope import SYSTEM, Actor, scope_sql, visible_district
+from twin.scope import SYSTEM, Actor, scope_sql, sees
 
 LEVEL = 2
 CITY = "event.city"
@@ -157,6 +157,10 @@ def by_source(conn: Connection, source: str, source_id: str) -> Case | None:
     return dict(row._mapping) if row else None
 
 
+def _seen(actor: Actor, row: Any) -> bool:
+    return sees(actor, None, row.district, row.street, (row.lon, row.lat), level=LEVEL)
+
+
 def find(conn: Connection, actor: Actor, key: str) -> Case:
     """Return a case by id or code if the actor may see it; NotFound otherwise."""
     try:
@@ -166,7 +170,7 @@ def find(conn: Connection, actor: Actor, key: str) -> Case:
     row = conn.execute(
         text(f'select {COLUMNS} from twin."case" where {where}'), {"k": value}
     ).first()
-    if row is None or not visible_district(actor, row.district, LEVEL):
+    if row is None or not _seen(actor, row):
         raise NotFound("There is no such event, or it is outside your districts.")
     return dict(row._mapping)
 
@@ -182,7 +186,7 @@ def perform(
 ) -> Case:
     """Perform an action and return the case after it; racing callers get exactly one success."""
     row = conn.execute(text(_ONE + " for update"), {"id": case_id}).first()
-    if row is None or not visible_district(actor, row.district, LEVEL):
+    if row is None or not _seen(actor, row):
         raise NotFound("There is no such event, or it is outside your districts.")
     case: Case = dict(row._mapping)
     if version is not None and version != case["version"]:

@@ -20,6 +20,7 @@ TwinError
 │   └── NotAllowedNow       the action does not fit the present state or guard
 ├── NotAcceptable       none of the formats that the caller accepts
 ├── WrongMedia          a body of a format that is not read here
+├── TooLarge            a body of more bytes than are taken
 ├── PreconditionMissing a change that must say which version it changes
 ├── PreconditionFailed  a change of a version that is no more
 ├── TooMany             a rate or size cap
@@ -168,6 +169,13 @@ class WrongMedia(TwinError):
 
     code = "unsupported_media_type"
     status = 415
+
+
+class TooLarge(TwinError):
+    """The body is larger than is taken here; send less at once."""
+
+    code = "too_large"
+    status = 413
 
 
 class PreconditionMissing(TwinError):

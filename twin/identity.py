@@ -1,120 +1,51 @@
-"""People: accounts, passwords (argon2id), sessions and bearer tokens kept as digests only."""
+"""Who somebody is: log-in with password and second factor, and the actor that a session makes."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from collections.abc import Mapping, Sequence
+import time
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import Connection, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, text
 
-from twin import declarations, journal
-from twin.errors import BadRequest, NotFound, Unauthorized
+from twin import journal, organisations, passwords, sealing, secondfactor, sessions
+from twin.accounts import (
+    accounts,
+    add_account,
+    change,
+    disable,
+    one,
+    roles,
+    seal_all,
+    set_password,
+    unaltered,
+    unlock,
+)
+from twin.errors import BadRequest, CodeNeeded, Conflict, Unauthorized
 from twin.scope import Actor
+from twin.sessions import SESSION_FOR, close_session, issue_token, open_session, session
+from twin.settings import settings
 
-# OWASP's first choice for argon2id: 19 MiB, two passes, one lane.
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_NOBODY = _HASHER.hash(secrets.token_urlsafe(16))
+__all__ = [
+    "SESSION_FOR", "accounts", "actor_of", "add_account", "change", "close_session", "disable",
+    "issue_token", "log_in", "one", "open_session", "roles", "seal_all", "session", "set_password",
+    "unlock",
+]  # fmt: skip
 FAILURES, LOCK_FOR = 5, timedelta(minutes=15)
-SESSION_FOR, IDLE_FOR = timedelta(hours=12), timedelta(minutes=30)
-MIN_PASSWORD = 8
+_TOTP = "totp"
+_WRONG = "User name or password is wrong."
 
 
-@lru_cache(maxsize=1)
-def roles() -> dict[str, dict[str, Any]]:
-    """Return the declared roles: their titles and the acts they include."""
-    doc, _ = declarations.read_yaml(declarations.DATA / "roles.yaml")
-    return dict(doc["roles"])
-
-
-def add_account(
+def log_in(
     conn: Connection,
-    *,
     user: str,
-    name: Mapping[str, str],
     password: str,
-    roles: Sequence[str],
-    districts: Sequence[str] | None,
-    clearance: int,
-    crew: str | None,
-    actor: str,
-) -> None:
-    """Add a person; BadRequest names what is wrong."""
-    _check_roles(roles)
-    _check_password(password)
-    known = conn.execute(text('select 1 from twin.account where "user" = :u'), {"u": user}).scalar()
-    if known:
-        raise BadRequest(f"There is already a user called {user}; choose another name.")
-    conn.execute(
-        text(
-            'insert into twin.account ("user", name, password, roles, districts, clearance, crew) '
-            "values (:u, :n, :p, :r, :d, :c, :crew)"
-        ).bindparams(bindparam("n", type_=JSONB)),
-        {
-            "u": user,
-            "n": dict(name),
-            "p": _HASHER.hash(password),
-            "r": list(roles),
-            "d": list(districts) if districts else None,
-            "c": clearance,
-            "crew": crew,
-        },
-    )
-    after = {"user": user, "roles": list(roles), "districts": list(districts or []), "crew": crew}
-    journal.append(conn, cls="security", action="account.add", actor=actor, after=after, level=3)
-
-
-def _check_roles(said: Sequence[str]) -> None:
-    unknown = [r for r in said if r not in roles()]
-    if unknown or not said:
-        known = ", ".join(roles())
-        raise BadRequest(f"No role is called {', '.join(unknown) or '(none)'}; known are {known}.")
-
-
-def _check_password(password: str) -> None:
-    if not MIN_PASSWORD <= len(password) <= 256:
-        raise BadRequest(f"A password has {MIN_PASSWORD} to 256 characters.")
-
-
-def set_password(conn: Connection, user: str, password: str, actor: str) -> None:
-    """Give a person a new password; open sessions of that person end."""
-    _check_password(password)
-    done = conn.execute(
-        text(
-            "update twin.account set password = :p, failed = 0, locked_until = null "
-            'where "user" = :u'
-        ),
-        {"u": user, "p": _HASHER.hash(password)},
-    )
-    if not done.rowcount:
-        raise NotFound(f"There is no user called {user}; `twin user list` shows them.")
-    conn.execute(text('delete from twin.session where "user" = :u'), {"u": user})
-    journal.append(
-        conn, cls="security", action="password.set", actor=actor, note={"user": user}, level=3
-    )
-
-
-def disable(conn: Connection, user: str, actor: str) -> None:
-    """Close an account and end its sessions."""
-    done = conn.execute(
-        text('update twin.account set disabled = true where "user" = :u'), {"u": user}
-    )
-    if not done.rowcount:
-        raise NotFound(f"There is no user called {user}; `twin user list` shows them.")
-    conn.execute(text('delete from twin.session where "user" = :u'), {"u": user})
-    journal.append(
-        conn, cls="security", action="account.disable", actor=actor, note={"user": user}, level=3
-    )
-
-
-def log_in(conn: Connection, user: str, password: str, address: str) -> tuple[str, Any]:
-    """Check a password and open a session; return the token and the account row.
+    address: str,
+    *,
+    code: str | None = None,
+    agent: str | None = None,
+) -> tuple[str, Any]:
+    """Check password and second factor and open a session; return the token and the account row.
 
     An unknown user costs the same time as a known one; five failures lock for fifteen minutes.
     The failure is written before Unauthorized is raised: the caller commits either way.
@@ -122,7 +53,7 @@ def log_in(conn: Connection, user: str, password: str, address: str) -> tuple[st
     row = conn.execute(
         text('select * from twin.account where "user" = :u for update'), {"u": user}
     ).first()
-    good = _matches(row.password if row else _NOBODY, password)
+    good = passwords.matches(row.password if row else None, password)
     now = datetime.now(UTC)
     locked = bool(row and row.locked_until and row.locked_until > now)
     if row is None or row.disabled or locked or not good:
@@ -131,112 +62,204 @@ def log_in(conn: Connection, user: str, password: str, address: str) -> tuple[st
             raise Unauthorized(
                 "Too many wrong passwords: this account is locked for 15 minutes.", reason="locked"
             )
-        raise Unauthorized("User name or password is wrong.")
+        raise Unauthorized(_WRONG)
+    _grants_hold(conn, row)
+    if row.totp_confirmed:
+        if not code:
+            raise CodeNeeded()
+        if not _code_holds(conn, row, code):
+            _note_failure(conn, row, user, address, now)
+            raise Unauthorized("This code does not hold; wait for the next one.", reason="code")
     conn.execute(
-        text('update twin.account set failed = 0, locked_until = null where "user" = :u'),
+        text(
+            "update twin.account set failed = 0, locked_until = null, last_login_at = now() "
+            'where "user" = :u'
+        ),
         {"u": user},
     )
-    token = open_session(conn, user, SESSION_FOR, bearer=False)
+    if passwords.outdated(row.password):
+        conn.execute(
+            text('update twin.account set password = :p where "user" = :u'),
+            {"p": passwords.digest(password), "u": user},
+        )
+    token = open_session(conn, user, SESSION_FOR, bearer=False, address=address, agent=agent)
     journal.append(
-        conn, cls="security", action="login", actor=user, note={"address": address}, level=3
-    )
+        conn, cls="security", action="login", actor=user, level=3,
+        note={"address": address, "second_factor": bool(row.totp_confirmed)},
+    )  # fmt: skip
     return token, row
 
 
-def _matches(digest: str, password: str) -> bool:
-    try:
-        return _HASHER.verify(digest, password)
-    except (VerifyMismatchError, InvalidHashError):
-        return False
+def _grants_hold(conn: Connection, row: Any) -> None:
+    if unaltered(row):
+        return
+    # Ending the sessions makes the alarm come once, not with every request.
+    conn.execute(text('delete from twin.session where "user" = :u'), {"u": row.user})
+    journal.append(
+        conn,
+        cls="security",
+        action="grants.altered",
+        actor=row.user,
+        note={"user": row.user},
+        level=3,
+    )
+    raise Unauthorized(
+        "The grants of this account were changed past this program; a security administrator must "
+        "look at them (`twin user reseal`).",
+        reason="altered",
+    )
 
 
 def _note_failure(conn: Connection, row: Any, user: str, address: str, now: datetime) -> None:
+    locks = False
     if row is not None:
         failed = row.failed + 1
-        until = now + LOCK_FOR if failed >= FAILURES else row.locked_until
+        locks = failed >= FAILURES
         conn.execute(
             text('update twin.account set failed = :f, locked_until = :l where "user" = :u'),
-            {"f": 0 if failed >= FAILURES else failed, "l": until, "u": user},
-        )
-    note = {"user": user[:64], "address": address}
+            {"f": 0 if locks else failed, "l": now + LOCK_FOR if locks else row.locked_until,
+             "u": user},
+        )  # fmt: skip
+    note = {"user": user[:64], "address": address, "locked": locks}
     journal.append(conn, cls="security", action="login.refused", actor="-", note=note, level=3)
 
 
-def open_session(conn: Connection, user: str, lasts: timedelta, *, bearer: bool) -> str:
-    """Open a session and return its token; only the digest of it is kept."""
-    token = secrets.token_urlsafe(32)
+def _code_holds(conn: Connection, row: Any, code: str) -> bool:
+    """Tell whether a code of the app, or a recovery code, holds; either is good once."""
+    secret = sealing.opened(_TOTP, row.totp, row.user)
+    step = secondfactor.step_of(secret, code, time.time(), row.totp_step)
+    if step is not None:
+        conn.execute(
+            text('update twin.account set totp_step = :s where "user" = :u'),
+            {"s": step, "u": row.user},
+        )
+        return True
+    spent = secondfactor.recovery_digest(code)
+    if spent not in row.recovery:
+        return False
+    conn.execute(
+        text('update twin.account set recovery = array_remove(recovery, :d) where "user" = :u'),
+        {"d": spent, "u": row.user},
+    )
+    note = {"left": len(row.recovery) - 1}
+    journal.append(conn, cls="security", action="recovery.used", actor=row.user, note=note, level=3)
+    return True
+
+
+def step_up(conn: Connection, actor: Actor, said: str, address: str) -> datetime:
+    """Prove anew who one is: the code of the second factor, or the password where there is none.
+
+    As with log_in a failure is written before Unauthorized is raised.
+    """
+    row = one(conn, actor.user)
+    now = datetime.now(UTC)
+    if row.locked_until and row.locked_until > now:
+        raise Unauthorized("This account is locked for 15 minutes.", reason="locked")
+    good = (
+        _code_holds(conn, row, said)
+        if row.totp_confirmed
+        else passwords.matches(row.password, said)
+    )
+    if not good or actor.session is None:
+        _note_failure(conn, row, actor.user, address, now)
+        raise Unauthorized("This does not hold; try again.", reason="step_up")
+    conn.execute(text('update twin.account set failed = 0 where "user" = :u'), {"u": actor.user})
+    journal.append(conn, cls="security", action="step_up", actor=actor.user, note={}, level=3)
+    return sessions.strengthen(conn, actor.session)
+
+
+def begin_totp(conn: Connection, user: str) -> tuple[str, str]:
+    """Return a new secret and its address for the app; it counts once a code of it was shown."""
+    row = one(conn, user)
+    if row.totp_confirmed:
+        raise Conflict("A second factor is set up already; remove it first.")
+    secret = secondfactor.new_secret()
+    conn.execute(
+        text('update twin.account set totp = :t, totp_step = 0 where "user" = :u'),
+        {"t": sealing.shut(_TOTP, secret, user), "u": user},
+    )
+    return secret, secondfactor.address(secret, user)
+
+
+def confirm_totp(conn: Connection, user: str, code: str) -> list[str]:
+    """Switch the second factor on; return the recovery codes, which are shown this once."""
+    row = one(conn, user)
+    if row.totp_confirmed or not row.totp:
+        raise Conflict("Begin to set up a second factor first.")
+    secret = sealing.opened(_TOTP, row.totp, user)
+    step = secondfactor.step_of(secret, code, time.time(), 0)
+    if step is None:
+        raise BadRequest("This code does not hold; check the clock of the phone.")
+    codes = secondfactor.recovery_codes()
     conn.execute(
         text(
-            'insert into twin.session (token, "user", expires_at, bearer) values (:t, :u, :e, :b)'
+            "update twin.account set totp_confirmed = true, totp_step = :s, recovery = :r "
+            'where "user" = :u'
         ),
-        {"t": _digest(token), "u": user, "e": datetime.now(UTC) + lasts, "b": bearer},
+        {"s": step, "r": [secondfactor.recovery_digest(c) for c in codes], "u": user},
     )
-    return token
+    journal.append(
+        conn, cls="security", action="totp.set", actor=user, note={"user": user}, level=3
+    )
+    return codes
 
 
-def issue_token(conn: Connection, user: str, hours: float, actor: str) -> str:
-    """Return a bearer token for the API, valid for some hours."""
-    if not 0 < hours <= 24 * 366:
-        raise BadRequest("A token lasts more than 0 hours and at most a year.")
-    known = conn.execute(
-        text('select 1 from twin.account where "user" = :u and not disabled'), {"u": user}
-    ).scalar()
-    if not known:
-        raise NotFound(f"There is no user called {user}; `twin user list` shows them.")
-    token = open_session(conn, user, timedelta(hours=hours), bearer=True)
-    note = {"user": user, "hours": hours}
-    journal.append(conn, cls="security", action="token.issue", actor=actor, note=note, level=3)
-    return token
+def remove_totp(conn: Connection, user: str, actor: str) -> None:
+    """Take the second factor of a person away (a lost phone, and no recovery code left)."""
+    one(conn, user)
+    conn.execute(
+        text(
+            "update twin.account set totp = null, totp_confirmed = false, recovery = '{}' "
+            'where "user" = :u'
+        ),
+        {"u": user},
+    )
+    journal.append(
+        conn, cls="security", action="totp.remove", actor=actor, note={"user": user}, level=3
+    )
 
 
-def close_session(conn: Connection, token: str) -> None:
-    """End a session."""
-    conn.execute(text("delete from twin.session where token = :t"), {"t": _digest(token)})
-
-
-_SESSION = text(
-    "select s.bearer, s.seen_at, s.expires_at, a.* from twin.session s "
-    'join twin.account a on a."user" = s."user" '
-    "where s.token = :t and s.expires_at > now() and not a.disabled "
-    "and (s.bearer or s.seen_at > now() - interval '30 minutes')"
-)
-
-
-def session(conn: Connection, token: str) -> Any | None:
-    """Return the account row of a living session (browser sessions end after 30 idle minutes)."""
-    row = conn.execute(_SESSION, {"t": _digest(token)}).first()
-    if row is None:
-        return None
-    if datetime.now(UTC) - row.seen_at > timedelta(minutes=1):
-        conn.execute(
-            text("update twin.session set seen_at = now() where token = :t"),
-            {"t": _digest(token)},
-        )
-    return row
-
-
-def actor_of(row: Any) -> Actor:
-    """Return the actor of an account row."""
+def actor_of(conn: Connection, row: Any) -> Actor:
+    """Return the actor of an account row, or of a session row, within its place in the tree."""
+    said = row._mapping
+    _grants_hold(conn, row)
     acts = frozenset(act for r in row.roles for act in roles().get(r, {}).get("acts", ()))
+    if said.get("only_acts") is not None:
+        acts &= frozenset(said["only_acts"])
+    place = organisations.place(conn, row.organisation)
+    wants = _wants(said)
+    strong = said.get("strong_until")
     return Actor(
         user=row.user,
         roles=frozenset(row.roles),
-        acts=acts,
-        districts=tuple(row.districts) if row.districts else None,
-        clearance=row.clearance,
+        acts=frozenset() if wants else acts,
+        districts=_both(place.districts, row.districts),
+        streets=place.streets,
+        area=place.area,
+        clearance=1 if wants else row.clearance,
         crew=row.crew,
+        session=str(said["session_id"]) if said.get("session_id") else None,
+        strong_until=strong.timestamp() if strong else 0.0,
+        wants=wants,
     )
 
 
-def accounts(conn: Connection) -> Sequence[Any]:
-    """Return all accounts without their passwords."""
-    return conn.execute(
-        text(
-            'select "user", name, roles, districts, clearance, crew, disabled, locked_until '
-            'from twin.account order by "user"'
-        )
-    ).all()
+def _both(tree: tuple[str, ...] | None, own: list[str] | None) -> tuple[str, ...] | None:
+    """Return the districts of the tree, narrowed by those of the account."""
+    if not own:
+        return tree
+    return tuple(own) if tree is None else tuple(d for d in own if d in tree)
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def _wants(said: Any) -> str | None:
+    """Return what a person at a screen must do before anything else."""
+    if said.get("session_id") is None or said["bearer"]:
+        return None
+    renew = datetime.now(UTC) - passwords.RENEW_AFTER
+    if said["password"] and (said["must_change"] or said["password_at"] < renew):
+        return "password"
+    asked = any(roles().get(r, {}).get("second_factor") for r in said["roles"])
+    # The demo's people are shared and have no phones; anywhere else the roles' word counts.
+    if asked and not said["totp_confirmed"] and not said["external"] and not settings().demo_people:
+        return "totp"
+    return None

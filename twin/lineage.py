@@ -12,11 +12,11 @@ import shapely.ops
 from sqlalchemy import Connection, text
 
 from gis import geometry
-from twin import codes, things
+from twin import catalogue, codes, things
 from twin.errors import BadRequest, NotFound
 from twin.kinds import Field, Kind
 from twin.revise import revise
-from twin.scope import Actor, visible_district
+from twin.scope import Actor, sees
 
 # Relative: a millionth of the area, far below what any survey tells.
 TOLERANCE = 1e-6
@@ -215,15 +215,18 @@ def of(conn: Connection, actor: Actor, thing_id: UUID) -> dict[str, list[dict[st
     rows = conn.execute(
         text(
             "select l.how, l.at, l.parent = :id as is_parent, g.id, g.code, g.name, g.kind, "
-            "g.district, g.open, g.level, g.gone_at from twin.lineage l join twin.thing g "
+            "g.district, g.street, st_x(g.point) as lon, st_y(g.point) as lat, g.level, "
+            "g.gone_at from twin.lineage l join twin.thing g "
             "on g.id = case when l.parent = :id then l.child else l.parent end "
             "where l.parent = :id or l.child = :id order by l.at, g.code"
         ),
         {"id": thing_id},
     ).all()
+    readable = catalogue.readable(conn, actor)
     told: dict[str, list[dict[str, Any]]] = {"parents": [], "children": []}
     for row in rows:
-        if row.level > actor.clearance or not (row.open or visible_district(actor, row.district)):
+        kind, at = readable.get(row.kind), (row.lon, row.lat)
+        if kind is None or not sees(actor, kind, row.district, row.street, at, level=row.level):
             continue
         told["children" if row.is_parent else "parents"].append(
             {

@@ -8,11 +8,12 @@ row lies in the actor's place: districts, streets of them, an area within them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
+import numpy as np
 import shapely
 import sqlalchemy as sa
 from geoalchemy2 import Geometry
@@ -173,7 +174,7 @@ def sees(
     kind: Kind | None,
     district: str | None,
     street: str | None = None,
-    point: Iterable[float] | None = None,
+    point: Sequence[float | None] | None = None,
     *,
     level: int = 1,
 ) -> bool:
@@ -193,8 +194,21 @@ def sees(
     return _placed(actor, district, street, point)
 
 
+def sees_many(actor: Actor, districts: Any, streets: Any, lon: Any, lat: Any, levels: Any) -> Any:
+    """Tell for many rows of no kind at once what `sees` tells for one; codes as arrays of ASCII bytes."""
+    seen = levels <= actor.clearance
+    if actor.kinds is not None and "event" not in actor.kinds:
+        return np.zeros(len(seen), dtype=bool)
+    for codes, said in ((actor.districts, districts), (actor.streets, streets)):
+        if codes is not None:
+            seen = seen & np.isin(said, [c.encode("ascii", "replace").ljust(12) for c in codes])
+    if actor.area is not None:
+        seen = seen & shapely.contains_xy(_area(actor.area), lon, lat)
+    return seen
+
+
 def _placed(
-    actor: Actor, district: str | None, street: str | None, point: Iterable[float] | None
+    actor: Actor, district: str | None, street: str | None, point: Sequence[float | None] | None
 ) -> bool:
     if actor.districts is not None and district not in actor.districts:
         return False
@@ -202,9 +216,9 @@ def _placed(
         return False
     if actor.area is None:
         return True
-    if point is None:
+    lon, lat = point or (None, None)
+    if lon is None or lat is None:
         return False
-    lon, lat = point
     return bool(shapely.intersects_xy(_area(actor.area), lon, lat))
 
 

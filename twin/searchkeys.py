@@ -46,6 +46,8 @@ def follow(kinds: Mapping[str, Kind]) -> int:
         for name in whole:
             if name in kinds:
                 rebuild(conn, kinds[name])
+        if whole:
+            sample(conn)
         for name, nums in few.items():
             if name in kinds and name not in whole:
                 touch(conn, kinds[name], nums)
@@ -102,6 +104,17 @@ def rebuild(conn: Connection, kind: Kind) -> None:
             ),
             {"k": kind.kind, "f": name, "most": SHARED_BY},
         )
+
+
+def sample(conn: Connection) -> None:
+    """Draw one name in a hundred anew."""
+    conn.execute(text("delete from twin.name_sample"))
+    conn.execute(
+        text(
+            "insert into twin.name_sample (kind, name) select kind, name from twin.thing "
+            "tablesample bernoulli (1) where name <> '' and gone_at is null and point is not null"
+        )
+    )
 
 
 def touch(conn: Connection, kind: Kind, nums: Iterable[int]) -> None:

@@ -27,6 +27,7 @@ class Settings:
     database_url: str | None
     mqtt_url: str | None
     demo: str
+    demo_people: bool
     lang: str
     public_url: str
     insecure: bool
@@ -87,6 +88,7 @@ def settings() -> Settings:
         database_url=env.get("TWIN_DATABASE_URL") or None,
         mqtt_url=env.get("TWIN_MQTT_URL") or None,
         demo=demo,
+        demo_people=demo != "none" or bool(env.get("TWIN_DEMO_ACCOUNTS")),
         lang=env.get("TWIN_LANG", "zh-CN"),
         public_url=env.get("TWIN_PUBLIC_URL", f"http://{host}:{port}"),
         insecure=env.get("TWIN_INSECURE") == "1",

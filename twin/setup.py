@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, text
 
-from twin import alter, calendar, db, declarations, identity, kinds, ledger, processes, schema
+from twin import (
+    alter,
+    calendar,
+    db,
+    declarations,
+    identity,
+    kinds,
+    ledger,
+    organisations,
+    passwords,
+    processes,
+    schema,
+)
 from twin.kinds import Kind
 from twin.settings import settings
 
@@ -34,6 +44,9 @@ def publish_shipped() -> dict[str, int]:
             counts["processes"] += done is not None
         calendar.seed(conn, "sh-workday")
     ledger.ensure_key(settings().home)
+    with db.engine("app").begin() as conn:
+        organisations.seed(conn, demo=settings().demo_people, actor=ACTOR)
+        identity.seal_all(conn, ACTOR)
     counts["accounts"] = _demo_accounts()
     return counts
 
@@ -54,7 +67,7 @@ def _publish(conn: Connection, kind: Kind, old: Kind | None) -> bool:
 
 
 def _demo_accounts() -> int:
-    if settings().demo == "none" and not os.environ.get("TWIN_DEMO_ACCOUNTS"):
+    if not settings().demo_people:
         return _first_admin()
     declared, _ = declarations.read_yaml(declarations.DATA / "roles.yaml")
     return _make(declared["demo"])
@@ -73,7 +86,7 @@ def _make(people: dict[str, dict[str, Any]]) -> int:
         for user, said in people.items():
             if user in known:
                 continue
-            made[user] = secrets.token_urlsafe(9)
+            made[user] = passwords.made()
             identity.add_account(
                 conn,
                 user=user,
@@ -83,6 +96,7 @@ def _make(people: dict[str, dict[str, Any]]) -> int:
                 districts=said.get("districts"),
                 clearance=said["clearance"],
                 crew=said.get("crew"),
+                organisation=said.get("organisation"),
                 actor=ACTOR,
             )
     if made:

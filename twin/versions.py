@@ -39,13 +39,16 @@ def entries(conn: Connection, thing_id: UUID) -> Sequence[Any]:
 
 def history(conn: Connection, kind: Kind, actor: Actor, thing_id: UUID) -> list[dict[str, Any]]:
     """Return every version of a thing that the actor may see as GeoJSON features, newest first."""
-    scope, params = ("true", {}) if kind.open else scope_sql(actor, "v", kind.level)
-    shape = "st_asgeojson(geom, 7)" if kind.geometry != "none" else "null::text"
+    scope, params = ("true", {}) if kind.open else scope_sql(actor, "v", kind.level, geom="geom")
+    placed = kind.geometry != "none"
+    shape = "st_asgeojson(geom, 7)" if placed else "null::text"
+    geom = "geom" if placed else "null::geometry as geom"
     rows = conn.execute(
         text(
-            f"select * from (select version, valid_from, null::timestamptz as valid_to, district, "
+            f"select * from (select version, valid_from, null::timestamptz as valid_to, district, street, {geom}, "
             f"{shape} as shape, to_jsonb(t) - 'geom' as attributes from {kind.topic}.{kind.kind} t "
             "where id = :id union all select version, valid_from, valid_to, district, "
+            "attributes->>'street', geom, "
             f"st_asgeojson(geom, 7), attributes from {kind.topic}.history where id = :id "
             f"and kind = :kind) v where {scope} order by version desc"
         ),

@@ -145,9 +145,9 @@ def bins(
                 f"and {at} < s.g and {scope}) as {name}, "
                 for at, name in (("opened_at", "opened"), ("closed_at", "closed"))
             )
-            + "(select count(*) from twin.journal c where class = 'case' and action = 'late' "
-            "and after->>'process' = :process "
-            f"and at >= s.f and at < s.g and {scope}) as late from s order by s.i"
+            + '(select count(*) from twin.journal j join twin."case" c on c.id = j.subject '
+            "where j.class = 'case' and j.action = 'late' and c.process = :process "
+            f"and j.at >= s.f and j.at < s.g and {scope}) as late from s order by s.i"
         ),
         {"a": start, "w": width, "n": count, "process": PROCESS, **more},
     ).mappings()

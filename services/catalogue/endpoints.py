@@ -20,6 +20,7 @@ from twin.errors import BadRequest, NotFound
 router = APIRouter(tags=["catalogue"])
 others.extra.append(records.collection)
 others.conforms += records.CONFORMS
+others.names.add(records.COLLECTION)
 Word = Annotated[str | None, Query(max_length=100)]
 GEOJSON = "application/geo+json"
 

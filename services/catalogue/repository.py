@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from twin.kinds import Kind
-from twin.scope import Actor
+from twin.scope import Actor, scope_sql
 
 _SCORES = (
     "select s.* from twin.quality_score s join (select kind, max(day) as day from twin.quality_score "
@@ -44,6 +44,16 @@ def score_days(conn: Connection, actor: Actor, kind: Kind) -> list[Any]:
     )
 
 
+def _things(actor: Actor, kind: Kind) -> tuple[str, dict[str, Any]]:
+    """Return the predicate for single things (alias g): a part of a district sees its own alone."""
+    if kind.open:
+        return "true", {}
+    if actor.narrow:
+        return scope_sql(actor, "g", kind.level)
+    scope, params = _districts(actor, kind)
+    return scope.replace("district", "r.district"), params
+
+
 def _districts(actor: Actor, kind: Kind) -> tuple[str, dict[str, Any]]:
     if kind.open or actor.districts is None:
         return "true", {}
@@ -68,14 +78,14 @@ def failing(
     conn: Connection, actor: Actor, kind: Kind, rule: str | None, after: int, limit: int
 ) -> Sequence[Any]:
     """Return failing things of a kind by number."""
-    scope, params = _districts(actor, kind)
+    scope, params = _things(actor, kind)
     return conn.execute(
         text(
             "select r.num, r.rule, r.severity, r.detail, r.owner, r.found_at, g.code, g.name, "
             "nullif(r.district, '') as district, st_x(g.point) as lon, st_y(g.point) as lat "
             "from twin.quality_result r left join twin.thing g on g.num = r.num "
             "where r.kind = :k and (cast(:rule as text) is null or r.rule = :rule) "
-            f"and r.num > :after and {scope.replace('district', 'r.district')} "
+            f"and r.num > :after and {scope} "
             "order by r.num, r.rule limit :n"
         ),
         {"k": kind.kind, "rule": rule, "after": after, "n": limit, **params},

@@ -55,7 +55,7 @@ def proposals(conn: Connection, actor: Actor, key: str, limit: int) -> dict[str,
 def _crews(conn: Connection, actor: Actor) -> list[dict[str, Any]]:
     kind = catalogue.one(conn, SYSTEM, "crew")
     skills = "k.skills" if "skills" in kind.fields else "null"
-    scope, params = scope_sql(actor, "k", cases.LEVEL)
+    scope, params = scope_sql(actor, "k", cases.LEVEL, geom="geom")
     rows = conn.execute(
         text(
             f"select k.num, k.code, k.name, k.state, {skills} as skills, "

@@ -14,7 +14,7 @@ from services.web.params import place
 from twin import cases, names
 from twin.errors import BadRequest, NotFound
 from twin.eventview import PROCESS, View
-from twin.scope import Actor
+from twin.scope import Actor, sees
 
 _PHOTO = re.compile(r"^/api/v1/files/[0-9a-f]{64}$")
 MAX_TEXT = 4000
@@ -86,11 +86,14 @@ def act(
 def _check_crew(conn: Connection, actor: Actor, code: Any) -> None:
     found = conn.execute(
         text(
-            "select district from twin.thing where kind = 'crew' and code = :c and gone_at is null"
+            "select district, street, st_x(point) as lon, st_y(point) as lat from twin.thing "
+            "where kind = 'crew' and code = :c and gone_at is null"
         ),
         {"c": str(code)},
     ).first()
-    if found is None or (actor.districts is not None and found.district not in actor.districts):
+    if found is None or not sees(
+        actor, None, found.district, found.street, (found.lon, found.lat), level=cases.LEVEL
+    ):
         raise NotFound(f"There is no crew {code!r} that you may send.")
 
 

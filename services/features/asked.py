@@ -280,6 +280,11 @@ def _box(said: str | None, uri: str | None) -> Box | None:
         raise BadRequest("bbox lies outside the world or south is above north.", parameter="bbox")
     if west > east:
         return Box("split", {"west": west, "south": south, "east": east, "north": north})
+    if west == east or south == north:
+        # A box without extent is no polygon that anything could meet.
+        ends = [(west, south), (east, north)]
+        line = shapely.Point(ends[0]) if ends[0] == ends[1] else shapely.LineString(ends)
+        return Box("shape", {"box_shape": shapely.to_wkb(line)})
     return Box("box", _sure(west, south, east, north))
 
 

@@ -143,3 +143,75 @@ OF_COLLECTION: dict[str, Any] = {
     "responses": answers("application/json", {"type": "object"}, "The document", "text/html"),
 }  # fmt: skip
 DEFINITION: dict[str, Any] = {"parameters": [FORM], "responses": DOCUMENT["responses"]}
+
+
+def _header(name: str, about: str, *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": required, "description": about,
+            "schema": {"type": "string", "maxLength": 1000}}  # fmt: skip
+
+
+IF_MATCH = _header("If-Match", "ETag of the version that is changed", required=True)
+KEY = _header("Idempotency-Key", "The same key of the same caller has one effect")
+CRS_OF_BODY = _header("Content-Crs", "URI of the CRS of the body, in angle brackets")
+WRITTEN = {
+    "type": "object", "required": ["type", "geometry", "properties"],
+    "properties": {
+        "type": {"type": "string", "enum": ["Feature"]}, "geometry": POINT_OR_SHAPE,
+        "properties": {"type": "object"},
+    },
+}  # fmt: skip
+PATCHED = {"type": "object", "properties": WRITTEN["properties"], "minProperties": 1}
+REFUSED = {
+    **dict.fromkeys(("400", "401", "403", "404", "413", "415", "422", "429", "503"), PROBLEM)
+}
+
+
+def _sent(schema: dict[str, Any], *media: str) -> dict[str, Any]:
+    return {"required": True, "content": {m: {"schema": schema} for m in media}}
+
+
+def _gives(schema: dict[str, Any], status: str) -> dict[str, Any]:
+    headers = {"ETag": {"schema": {"type": "string"}}}
+    if status == "201":
+        headers["Location"] = {"schema": {"type": "string", "format": "uri"}}
+    content = {GEOJSON: {"schema": schema}}
+    return {status: {"description": "The feature as it now stands", "headers": headers,
+                     "content": content}}  # fmt: skip
+
+
+def create_of(written: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
+    """Return what creating takes and gives."""
+    return {
+        "parameters": [KEY, CRS_OF_BODY],
+        "requestBody": _sent(written, GEOJSON, "application/json"),
+        "responses": {**_gives(shown, "201"), **REFUSED},
+    }
+
+
+def change_of(written: dict[str, Any], shown: dict[str, Any], *media: str) -> dict[str, Any]:
+    """Return what replacing and updating take and give."""
+    return {
+        "parameters": [FEATURE, IF_MATCH, KEY, CRS_OF_BODY],
+        "requestBody": _sent(written, *media),
+        "responses": {**_gives(shown, "200"), **REFUSED, "412": PROBLEM, "428": PROBLEM},
+    }
+
+
+def delete_of() -> dict[str, Any]:
+    """Return what deleting takes and gives."""
+    return {
+        "parameters": [FEATURE, IF_MATCH, KEY],
+        "responses": {"204": {"description": "Taken out of service"}, **REFUSED,
+                      "412": PROBLEM, "428": PROBLEM},
+    }  # fmt: skip
+
+
+def _anywhere(said: dict[str, Any]) -> dict[str, Any]:
+    return {**said, "parameters": [COLLECTION, *said["parameters"]]}
+
+
+MERGE = "application/merge-patch+json"
+CREATE = _anywhere(create_of(WRITTEN, FEATURE_SCHEMA))
+REPLACE = _anywhere(change_of(WRITTEN, FEATURE_SCHEMA, GEOJSON, "application/json"))
+UPDATE = _anywhere(change_of(PATCHED, FEATURE_SCHEMA, MERGE, GEOJSON, "application/json"))
+DELETE = _anywhere(delete_of())

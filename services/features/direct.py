@@ -11,6 +11,10 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope
+
+from services.web import collections as others
 
 
 class Direct(APIRoute):
@@ -20,3 +24,11 @@ class Direct(APIRoute):
         """Return the function itself."""
         found: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
         return found
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match as usual, except for collections of other domains: this route may stand first."""
+        match, found = super().matches(scope)
+        if match != Match.NONE:
+            if found.get("path_params", {}).get("collectionId") in others.names:
+                return Match.NONE, {}
+        return match, found

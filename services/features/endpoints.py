@@ -10,8 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from services.features import crs as references
 from services.features import described, formats, openapi, pages, schemas
-from services.features.items import history, kind_of
-from services.features.items import router as items
+from services.features.items import kind_of
 from services.features.links import (
     CONFORMANCE,
     DATA,
@@ -40,6 +39,8 @@ CONFORMS = [
     f"{_SPEC}/ogcapi-features-2/1.0/conf/crs",
     *(f"{_SPEC}/ogcapi-features-3/1.0/conf/{c}"
       for c in ("queryables", "queryables-query-parameters", "filter", "features-filter")),
+    *(f"{_SPEC}/ogcapi-features-4/1.0/conf/{c}"
+      for c in ("create-replace-delete", "update", "features", "optimistic-locking-etags")),
     *(f"{_SPEC}/ogcapi-features-5/1.0/conf/{c}"
       for c in ("schemas", "core-roles-features", "sortables")),
     *(f"{_SPEC}/cql2/1.0/conf/{c}" for c in (
@@ -209,7 +210,3 @@ async def definition(name: str, request: Request) -> Response:
     if said is None:
         raise NotFound("There is no such CRS; ours are sh2000, gcj02 and bd09.")
     return _answer(request, said, said["title"])
-
-
-router.include_router(items)
-router.include_router(history)

@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import psycopg
@@ -58,7 +57,7 @@ async def items(request: Request) -> Response:
     matched, rows = int(rows[0][0]), [r for r in rows if r[1] is not None]
     shown = rows[: asked.limit]
     features = await _features(asked, [r[2 + len(asked.order) :] for r in shown])
-    head = _head(asked, dict(params), matched, shown, len(rows) > asked.limit)
+    head = _head(asked, request.url.query, matched, shown, len(rows) > asked.limit)
     if form == "html":
         return await run_in_threadpool(pages.items, asked, head, features, request)
     # Features are text from the database: they are joined, never parsed again.
@@ -105,21 +104,20 @@ def _transformed(asked: Asked, rows: list[tuple[Any, ...]]) -> list[bytes]:
     ]
 
 
-def _head(
-    asked: Asked, params: dict[str, str], matched: int, shown: list[Any], more: bool
-) -> dict[str, Any]:
+def _head(asked: Asked, raw: str, matched: int, shown: list[Any], more: bool) -> dict[str, Any]:
+    """Return what stands before the features; `raw` is the query as it was sent."""
     path = f"/collections/{asked.kind.kind}/items"
-    bare = {k: v for k, v in params.items() if k not in ("after", "f")}
-    own = f"{path}?{urlencode(params)}" if params else path
-    links = [link(own, "self", GEOJSON)]
+    parts = [p for p in raw.split("&") if p]
+    bare = "".join(f"{p}&" for p in parts if not p.startswith(("after=", "f=")))
+    links = [link(f"{path}?{raw}" if raw else path, "self", GEOJSON)]
     for form, media in formats.OTHERS.items():
-        links.append(link(f"{path}?{urlencode(bare | {'f': form})}", "alternate", media, form))
+        links.append(link(f"{path}?{bare}f={form}", "alternate", media, form))
     links.append(link(f"/collections/{asked.kind.kind}", "collection"))
     if more:
         last = shown[-1]
         after = cursors.made(asked.belongs, last[1], last[2 : 2 + len(asked.order)])
-        said = urlencode({**{k: v for k, v in params.items() if k != "after"}, "after": after})
-        links.append(link(f"{path}?{said}", "next", GEOJSON))
+        kept = "".join(f"{p}&" for p in parts if not p.startswith("after="))
+        links.append(link(f"{path}?{kept}after={after}", "next", GEOJSON))
     return {
         "type": "FeatureCollection",
         "numberMatched": matched,
@@ -152,14 +150,11 @@ async def item(request: Request) -> Response:
     asked = replace(query.read(kind, actor, params), happened=False)
     if len(key) > 200 or "\0" in key:
         raise NotFound(f"There is no such {name}.")
-    rows = await _rows(asked, *repository.one(kind, actor, key, asked))
-    if not rows:
-        raise NotFound(f"There is no such {name}, or it is outside your districts.")
-    etag = f'"{rows[0][0]}"'
+    version, feature = await single(kind, actor, key, asked)
+    etag = f'"{version}"'
     headers = {**PRIVATE, "ETag": etag, "Content-Crs": f"<{asked.crs.uri}>"}
     if form == "json" and etag in request.headers.get("if-none-match", "").split(", "):
         return Response(status_code=304, headers=headers)
-    (feature,) = await _features(asked, [rows[0][1:]])
     path = f"/collections/{name}/items/{key}"
     links = [
         link(path, "self", GEOJSON),
@@ -171,6 +166,15 @@ async def item(request: Request) -> Response:
         return await run_in_threadpool(pages.item, asked, feature, links, request)
     raw = feature[:-1] + b',"links":' + json.dumps(links, ensure_ascii=False).encode() + b"}"
     return Response(raw, media_type=GEOJSON, headers=headers)
+
+
+async def single(kind: Kind, actor: Actor, key: str, asked: Asked) -> tuple[int, bytes]:
+    """Return the version and the text of one feature; NotFound when the actor sees none."""
+    rows = await _rows(asked, *repository.one(kind, actor, key, asked))
+    if not rows:
+        raise NotFound(f"There is no such {kind.kind}, or it is outside your districts.")
+    (feature,) = await _features(asked, [rows[0][1:]])
+    return rows[0][0], feature
 
 
 @history.get("/collections/{collectionId}/items/{featureId}/history")

@@ -23,7 +23,12 @@ _OWN = ("description", "x-ogc-role", "x-ogc-propertySeq", "x-ogc-unit")
 
 def raw(kinds: dict[str, Kind], actor: Actor) -> bytes:
     """Return the description for an actor; actors who see alike share it."""
-    key = (actor.digest(), tuple((k.kind, k.version) for k in kinds.values()), url())
+    key = (
+        actor.digest(),
+        actor.may("data.write"),
+        tuple((k.kind, k.version) for k in kinds.values()),
+        url(),
+    )
     with _lock:
         found = _KEPT.get(key)
     if found is None:
@@ -50,7 +55,14 @@ def document(kinds: dict[str, Kind], actor: Actor) -> dict[str, Any]:
             },
             "parameters": {_name(p): p for p in _SHARED},
             "responses": {"problem": described.PROBLEM},
-            "schemas": {kind.kind: _feature(kind, actor) for kind in kinds.values()},
+            "schemas": {
+                **{kind.kind: _feature(kind, actor) for kind in kinds.values()},
+                **(
+                    {f"{k.kind}.written": _written(k, actor) for k in kinds.values()}
+                    if actor.may("data.write")
+                    else {}
+                ),
+            },
         },
     }
 
@@ -176,11 +188,58 @@ def _paths(kind: Kind, actor: Actor) -> dict[str, Any]:
         },
         f"{base}/items": _get(
             f"Features of {title}", GEOJSON, described.page_of(feature), listed, tag, f"{tag}.items"
-        ),
+        )
+        | _changes(kind, "items", feature, actor),
         f"{base}/items/{{featureId}}": _get(
             f"One feature of {title}", GEOJSON, feature, shown, tag, f"{tag}.item"
-        ),
+        )
+        | _changes(kind, "item", feature, actor),
     }
+
+
+def _changes(kind: Kind, of: str, shown: dict[str, Any], actor: Actor) -> dict[str, Any]:
+    """Return the operations that change features, for who may change them."""
+    if not actor.may("data.write"):
+        return {}
+    written = {"$ref": f"#/components/schemas/{kind.kind}.written"}
+    whole, title = (GEOJSON, "application/json"), kind.title["en"]
+    said = {
+        "items": {"post": ("Create", described.create_of(written, shown))},
+        "item": {
+            "put": ("Replace", described.change_of(written, shown, *whole)),
+            "patch": ("Update", described.change_of(_PATCH, shown, described.MERGE, *whole)),
+            "delete": ("Delete", described.delete_of()),
+        },
+    }[of]
+    return {
+        method: {"summary": f"{verb} a feature of {title}", "tags": [kind.kind],
+                 "operationId": f"{kind.kind}.{method}", **what}
+        for method, (verb, what) in said.items()
+    }  # fmt: skip
+
+
+_PATCH = described.PATCHED
+
+
+def _written(kind: Kind, actor: Actor) -> dict[str, Any]:
+    """Return the schema of a feature as it is sent."""
+    said = schemas.schema(kind, actor)
+    shown = {}
+    for name, one in said["properties"].items():
+        if name in ("id", "geometry") or one.get("readOnly"):
+            continue
+        shown[name] = {k: v for k, v in one.items() if k not in _OWN} | {"nullable": True}
+        if None not in shown[name].get("enum", [None]):
+            shown[name]["enum"] = [*shown[name]["enum"], None]
+    properties = {"type": "object", "properties": shown, "additionalProperties": False}
+    if said["required"]:
+        properties["required"] = said["required"]
+    geometry = {k: v for k, v in _GEOMETRY[kind.geometry].items()}
+    return {
+        "type": "object", "required": ["type", "geometry", "properties"],
+        "properties": {"type": {"type": "string", "enum": ["Feature"]}, "geometry": geometry,
+                       "properties": properties},
+    }  # fmt: skip
 
 
 def _asked_by(kind: Kind, name: str) -> bool:

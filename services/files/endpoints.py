@@ -14,10 +14,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from sqlalchemy import text
 
 from services.web.auth import Person
-from twin import db, journal
+from twin import cases, db, journal
 from twin.errors import BadRequest, NotFound, TooMany, Unavailable
 from twin.files import path_of
-from twin.scope import Actor
+from twin.scope import Actor, scope_sql
 
 router = APIRouter(prefix="/api/v1/files", tags=["files"])
 MAX_BYTES = 12 * 1024 * 1024
@@ -86,10 +86,9 @@ def _write(path: Path, raw: bytes) -> None:
         raise Unavailable("The file could not be stored; the disk may be full. Try later.") from why
 
 
-_READABLE = text(
+_READABLE = (
     "select f.type, f.owner, exists (select 1 from twin.\"case\" c where c.data->'photos' @> "
-    "cast(:photo as jsonb) and (cast(:d as text[]) is null or c.district = any(:d))) as in_scope "
-    "from twin.file f where f.hash = :h"
+    "cast(:photo as jsonb) and {scope}) as in_scope from twin.file f where f.hash = :h"
 )
 
 
@@ -99,9 +98,11 @@ def read(
 ) -> Response:
     """Return a file that the caller uploaded or that belongs to an event in the caller's scope."""
     photo = f'[{{"url": "/api/v1/files/{digest}"}}]' if digest.isalnum() else "[]"
-    districts = list(person.districts) if person.districts is not None else None
+    scope, names = scope_sql(person, "c", cases.LEVEL)
     with db.engine("app").connect() as conn:
-        row = conn.execute(_READABLE, {"h": digest, "photo": photo, "d": districts}).first()
+        row = conn.execute(
+            text(_READABLE.format(scope=scope)), {"h": digest, "photo": photo, **names}
+        ).first()
     if row is None or not (row.owner == person.user or (row.in_scope and person.may("event.read"))):
         raise NotFound("There is no such file that you may see.")
     raw = path_of(digest).read_bytes()

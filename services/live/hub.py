@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from twin import catalogue, db, journal, names, positions
 from twin.eventview import PROCESS, View
-from twin.scope import Actor, visible_district
+from twin.scope import Actor, sees, sees_many
 
 log = structlog.get_logger("live")
 TAIL_EVERY_S = 0.1
@@ -27,7 +28,8 @@ FRAME_EVERY_S = 0.5
 TICK_EVERY_S = 1.0
 # A batch is stamped when it is received and seen when it is committed: look back over that gap.
 LOOK_BACK_S = 1.5
-KEEP = 2000
+# Things come into view before the client has asked anew.
+VIEW_DEG = 0.02
 MAX_CATCH_UP = 5000
 SHOWN = ("case", "thing", "load", "declaration")
 QUEUE = 4000
@@ -78,6 +80,7 @@ class Hub:
         self.listeners: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._since: datetime | None = None
+        self._told = positions.Told()
 
     def start(self) -> None:
         """Begin to tail at the end of the journal; called when the application starts."""
@@ -135,19 +138,32 @@ class Hub:
             full = any(c.wants_full for c in watching)
             since = self._since
             self._since = datetime.now(UTC) - timedelta(seconds=LOOK_BACK_S)
-            rows, busy = await asyncio.to_thread(_moving, None if full else since)
-            moment = datetime.now(UTC)
-            made: dict[tuple[str, bool], bytes | None] = {}
-            for client in watching:
-                key = (client.actor.key(), client.wants_full)
-                if key not in made:
-                    made[key] = _frame(
-                        rows, client, moment, busy, None if client.wants_full else since
-                    )
-                raw = made[key]
-                if raw is not None:
-                    client.show(raw)
-                client.wants_full = False
+            rows = await asyncio.to_thread(_moving, None if full else since)
+            self._show(watching, rows, datetime.now(UTC))
+
+    def _show(self, watching: list[Client], rows: np.ndarray, moment: datetime) -> None:
+        """Hand each client its frame: all it may see when it has just come, else what moved."""
+        made, origin = positions.records(rows, moment)
+        fresh = self._told.fresh(rows)
+        seen: dict[str, np.ndarray] = {}
+        frames: dict[tuple[Any, ...], bytes | None] = {}
+        for client in watching:
+            whose = client.actor.digest()
+            key = (whose, client.wants_full, client.bbox)
+            if key not in frames:
+                if whose not in seen:
+                    seen[whose] = _in_scope(client.actor, rows)
+                mine = (
+                    seen[whose]
+                    if client.wants_full
+                    else seen[whose] & fresh & _in_view(client.bbox, rows)
+                )
+                some = client.wants_full or mine.any()
+                frames[key] = positions.framed(made[mine], origin, moment) if some else None
+            raw = frames[key]
+            if raw is not None:
+                client.show(raw)
+            client.wants_full = False
 
     async def _ticks(self) -> None:
         while True:
@@ -166,28 +182,25 @@ def _last_seq() -> int:
         return int(conn.execute(text("select coalesce(max(seq), 0) from twin.sealed")).scalar_one())
 
 
-def _moving(since: datetime | None) -> tuple[Any, frozenset[str]]:
+def _moving(since: datetime | None) -> np.ndarray:
     with db.engine("app").connect() as conn:
-        rows = positions.now(conn, since)
-        busy = conn.scalars(
-            text(
-                'select distinct holder from twin."case" where closed_at is null '
-                "and state in ('dispatched', 'handling') and holder is not null"
-            )
-        )
-        return rows, frozenset(busy)
+        return positions.fixes(conn, since)
 
 
-def _frame(
-    rows: Any, client: Client, moment: datetime, busy: frozenset[str], since: datetime | None
-) -> bytes | None:
-    mine = [
-        r
-        for r in rows
-        if visible_district(client.actor, r.district, r.level)
-        and (since is None or r.received_at > since)
-    ]
-    return positions.frame(mine, moment, busy) if mine or since is None else None
+def _in_scope(actor: Actor, rows: np.ndarray) -> np.ndarray:
+    places = (rows["district"], rows["street"], rows["lon"], rows["lat"])
+    return np.asarray(sees_many(actor, *places, rows["level"]))
+
+
+def _in_view(bbox: tuple[float, float, float, float] | None, rows: np.ndarray) -> Any:
+    """Tell what moves in the view or near it; a client that looks elsewhere asks anew."""
+    if bbox is None:
+        return True
+    west, south, east, north = bbox
+    return (
+        (rows["lon"] >= west - VIEW_DEG) & (rows["lon"] <= east + VIEW_DEG)
+        & (rows["lat"] >= south - VIEW_DEG) & (rows["lat"] <= north + VIEW_DEG)
+    )  # fmt: skip
 
 
 def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
@@ -206,6 +219,7 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
             "subject": str(said["subject"]) if said["subject"] else None,
             "kind": said["kind"],
             "district": said["district"],
+            "street": (said["after"] or said["before"] or {}).get("street"),
             "level": said["level"],
             "point": [said["lon"], said["lat"]] if said["lon"] is not None else None,
         }
@@ -253,11 +267,18 @@ def _positions(shape: dict[str, Any] | None) -> list[tuple[float, float]]:
     return found
 
 
+def _seen_by(entry: dict[str, Any], actor: Actor) -> bool:
+    kind = (catalogue.running() or {}).get(entry["kind"] or "")
+    if kind is None and entry["class"] == "thing" and actor.kinds is not None:
+        return False
+    return sees(
+        actor, kind, entry["district"], entry["street"], entry["point"], level=entry["level"]
+    )
+
+
 def for_client(entry: dict[str, Any], client: Client) -> str | None:
     """Return the message of an entry for one client, or None when it is not for it."""
-    if entry["class"] not in SHOWN or not visible_district(
-        client.actor, entry["district"], entry["level"]
-    ):
+    if entry["class"] not in SHOWN or not _seen_by(entry, client.actor):
         open_kind = entry["class"] in ("declaration", "load") and not client.actor.anonymous
         if not open_kind:
             return None

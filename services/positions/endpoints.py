@@ -12,7 +12,7 @@ from services.web.auth import Person
 from services.web.params import Moment, moment
 from twin import db, positions
 from twin.errors import BadRequest, NotFound
-from twin.scope import scope_sql, visible_district
+from twin.scope import scope_sql, sees
 
 router = APIRouter(prefix="/api/v1", tags=["positions"])
 MOVERS = ("vehicle", "crew")
@@ -42,7 +42,9 @@ def frame(person: Person, at: Moment = None) -> Response:
     then = moment(at)
     with db.engine("app").connect() as conn:
         rows = positions.at(conn, then) if then else positions.now(conn)
-    mine = [r for r in rows if visible_district(person, r.district, r.level)]
+    mine = [
+        r for r in rows if sees(person, None, r.district, r.street, (r.lon, r.lat), level=r.level)
+    ]
     raw = positions.frame(mine, then or datetime.now(UTC))
     return Response(raw, media_type="application/octet-stream")
 
@@ -62,9 +64,15 @@ def track(
         raise BadRequest("A track spans more than nothing and at most two days.")
     with db.engine("app").connect() as conn:
         thing = conn.execute(
-            text("select district, level from twin.thing where num = :n"), {"n": num}
+            text(
+                "select district, street, level, st_x(point) as lon, st_y(point) as lat "
+                "from twin.thing where num = :n"
+            ),
+            {"n": num},
         ).first()
-        if thing is None or not visible_district(person, thing.district, thing.level):
+        if thing is None or not sees(
+            person, None, thing.district, thing.street, (thing.lon, thing.lat), level=thing.level
+        ):
             raise NotFound("There is no such thing, or it is outside your districts.")
         rows = positions.track(conn, num, start, end)
     points = [

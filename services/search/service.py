@@ -29,7 +29,14 @@ def search(
     known = catalogue.readable(conn, actor)
     kinds = [*known, *(["event"] if actor.may("event.read") else [])]
     rows = repository.find(
-        conn, actor, query, kinds=kinds, words=_words(known, actor), near=near, limit=limit
+        conn,
+        actor,
+        query,
+        known=known,
+        kinds=kinds,
+        words=_words(known, actor),
+        near=near,
+        limit=limit,
     )
     where = names.things(conn)
     return [_shown(row, known, where) for row in rows]

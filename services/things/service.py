@@ -16,7 +16,7 @@ from twin import versions as past
 from twin.errors import NotFound
 from twin.eventview import View
 from twin.kinds import Field, Kind
-from twin.scope import Actor, scope_sql, visible, visible_district
+from twin.scope import Actor, scope_sql, sees, visible
 
 
 def registered(conn: Connection, key: str) -> Any:
@@ -113,7 +113,8 @@ def _linked(
     readable = catalogue.readable(conn, actor)
     rows = conn.execute(
         text(
-            "select code, name, kind, district, open from twin.thing "
+            "select code, name, kind, district, street, st_x(point) as lon, st_y(point) as lat "
+            "from twin.thing "
             "where code = any(:c) and gone_at is null"
         ),
         {"c": codes},
@@ -121,7 +122,8 @@ def _linked(
     found = {
         r.code: {"code": r.code, "name": r.name, "kind": r.kind}
         for r in rows
-        if r.kind in readable and (r.open or visible_district(actor, r.district))
+        if r.kind in readable
+        and sees(actor, readable[r.kind], r.district, r.street, (r.lon, r.lat))
     }
     return [
         f | {"ref": found.get(f["value"])} if kind.fields[f["key"]].is_ref else f for f in fields

@@ -12,7 +12,7 @@ from twin import catalogue, filters
 from twin.difference import Filter
 from twin.errors import Forbidden, NotFound
 from twin.kinds import Kind
-from twin.scope import Actor, visible_district
+from twin.scope import Actor, sees
 
 
 def filter_of(said: str, lang: filters.Lang, kind: Kind, names: list[str]) -> Filter:
@@ -27,13 +27,17 @@ def writable(conn: Connection, person: Actor, code: str) -> tuple[Kind, UUID]:
     except ValueError:
         where, value = "code = :k", code
     row = conn.execute(
-        text(f"select id, kind, district from twin.thing where {where}"), {"k": value}
+        text(
+            "select id, kind, district, street, st_x(point) as lon, st_y(point) as lat "
+            f"from twin.thing where {where}"
+        ),
+        {"k": value},
     ).first()
     if row is None or row.kind == "event":
         raise NotFound("There is no such thing that you may see.")
     kind = catalogue.one(conn, person, row.kind)
     # Base maps are seen by all; changing them still takes the district.
-    if not visible_district(person, row.district, kind.level):
+    if not sees(person, None, row.district, row.street, (row.lon, row.lat), level=kind.level):
         raise NotFound("There is no such thing that you may see.")
     return kind, row.id
 

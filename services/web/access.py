@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.web import audit, auth
@@ -57,6 +58,10 @@ class Access:
         if scope["method"] in auth.SAFE and self.table.find(scope["method"], other):
             # The router sends the caller to the path as it is written in the table.
             await self.app(scope, receive, send)
+        elif scope["method"] == "OPTIONS" and self.table.known(path):
+            await Response(status_code=204, headers={"Allow": self.table.methods(path)})(
+                scope, receive, send
+            )
         elif self.table.known(path):
             said = problem(405, "method_not_allowed", f"{scope['method']} is not possible here.")
             await said(scope, receive, send)

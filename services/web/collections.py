@@ -7,3 +7,5 @@ from typing import Any
 
 extra: list[Callable[[], dict[str, Any]]] = []
 conforms: list[str] = []
+# Names of collections that are no kinds: their doors are their domain's.
+names: set[str] = set()

@@ -102,7 +102,7 @@ def write(kind: str, path: Path, actor: Actor = SYSTEM, **more: Any) -> export.E
 
 def person(name: str) -> Actor:
     with db.engine("app").connect() as conn:
-        return next(identity.actor_of(r) for r in identity.accounts(conn) if r.user == name)
+        return next(identity.actor_of(conn, r) for r in identity.accounts(conn) if r.user == name)
 
 
 def possible(kind: str, ending: str) -> bool:

@@ -6,12 +6,15 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import numpy as np
 import pytest
+import shapely
 from sqlalchemy import text
 
 from ingest.devices import Registry
 from ingest.writer import Message, write, write_all
 from twin import db, positions
+from twin.scope import Actor, sees, sees_many
 
 T0 = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 LAST_NOTE = "select note from twin.journal where class = 'observation' order by id desc limit 1"
@@ -80,3 +83,44 @@ def test_a_keyframe_is_kept_once(num: int) -> None:
     with db.engine("ingest").begin() as conn:
         assert positions.keep_frame(conn) == 1
         assert positions.keep_frame(conn) == 0
+
+
+def test_frames_made_by_columns_are_those_made_row_by_row(num: int) -> None:
+    write(Registry(), [fix(200, 121.7)])
+    moment = datetime.now(UTC)
+    with db.engine("app").connect() as conn:
+        rows, listed = positions.fixes(conn), positions.now(conn)
+    made, origin = positions.records(rows, moment)
+    assert positions.framed(made, origin, moment) == positions.frame(listed, moment)
+    assert rows["district"][0].decode().strip() == "310104" and rows["level"][0] == 2
+
+
+def test_a_fix_is_told_once() -> None:
+    rows = np.zeros(2, [("num", ">i4"), ("at", ">f8")])
+    rows["num"], rows["at"] = [3, 900], [10, 10]
+    told = positions.Told()
+    assert told.fresh(rows).tolist() == [True, True]
+    rows["at"][1] = 11
+    assert told.fresh(rows).tolist() == [False, True]
+    rows["at"] = 5
+    assert told.fresh(rows).tolist() == [False, False]
+    assert told.fresh(rows[:0]).tolist() == []
+
+
+def test_many_are_seen_as_one_is() -> None:
+    area = shapely.to_wkb(
+        shapely.set_srid(shapely.box(121.4, 31.2, 121.5, 31.3), 4326), hex=True, include_srid=True
+    )
+    actors = [
+        Actor(user="a", clearance=2), Actor(user="b", clearance=1), Actor(user="c", clearance=2, districts=("310104",)),
+        Actor(user="d", clearance=2, districts=("310104",), streets=("310104001",)),
+        Actor(user="e", clearance=2, area=area), Actor(user="f", clearance=2, kinds=frozenset({"park"})),
+    ]  # fmt: skip
+    said = [("310104", "310104001", 121.45, 31.25, 2), ("310104", "310104002", 121.55, 31.25, 2),
+            ("310101", "", 121.45, 31.25, 1), ("", "", 121.45, 31.35, 2)]  # fmt: skip
+    columns = [np.array(c) for c in zip(*said, strict=True)]
+    codes = [np.array([c.encode().ljust(12) for c in column]) for column in columns[:2]]
+    for actor in actors:
+        many = sees_many(actor, *codes, *columns[2:])
+        one = [sees(actor, None, d, s, (x, y), level=level) for d, s, x, y, level in said]
+        assert many.tolist() == one, actor

@@ -18,7 +18,8 @@ from ui.server import compose
 # What stands for a parameter when a door is asked for in tests.
 VALUES = {"z": "14", "x": "13722", "y": "6694", "w": "100", "num": "1", "number": "0", "job_id": "1",
           "job": "1", "load": "1", "form": "json", "ending": "csv", "kind": "toilet", "name": "toilet",
-          "layer": "toilet", "theme": "night", "layer_id": "events"}  # fmt: skip
+          "layer": "toilet", "theme": "night", "layer_id": "events",
+          "collectionId": "toilet"}  # fmt: skip
 
 
 def doors() -> set[str]:

@@ -24,7 +24,11 @@ create table twin.name_pinyin (
 create index name_pinyin_initials on twin.name_pinyin (initials text_pattern_ops);
 create index name_pinyin_spelled on twin.name_pinyin (spelled text_pattern_ops);
 
+-- One name in a hundred: which kinds carry a word that very many things carry.
+create table twin.name_sample (kind text not null, name text not null);
+create index name_sample_part on twin.name_sample using gin (twin.spread(name) gin_trgm_ops);
+
 create index thing_called on twin.thing (name) where name <> '' and gone_at is null;
 
-grant select on twin.search_key, twin.name_pinyin to twin_app, twin_audit;
-grant insert, update, delete on twin.search_key, twin.name_pinyin to twin_app;
+grant select on twin.search_key, twin.name_pinyin, twin.name_sample to twin_app, twin_audit;
+grant insert, update, delete on twin.search_key, twin.name_pinyin, twin.name_sample to twin_app;

@@ -67,7 +67,10 @@ class Client(asyncio.Protocol):
             load.latencies.append(round((time.perf_counter() - self.sent) * 1000, 4))
             load.statuses[self.status] += 1
             load.bytes += len(self.held)
-            self._ask()
+            if load.pause_s:
+                asyncio.get_running_loop().call_later(load.pause_s, self._ask)
+            else:
+                self._ask()
 
 
 class Load:
@@ -81,6 +84,7 @@ class Load:
             for path in said["paths"]
         ]
         self.requests: Iterator[bytes] = chain.from_iterable(repeat(raw, said["rounds"]))
+        self.pause_s = float(said.get("pause_s", 0))
         self.latencies: list[float] = []
         self.statuses: Counter[int] = Counter()
         self.bytes = 0

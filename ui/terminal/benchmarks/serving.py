@@ -89,7 +89,7 @@ def server(name: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
         "TWIN_PUBLIC_URL": f"http://127.0.0.1:{port}", **(env or {}),
     }  # fmt: skip
     command = [sys.executable, "-m", "uvicorn", "ui.server:app", "--host", "127.0.0.1", "--port", str(port),
-               "--log-level", "warning", "--no-access-log"]  # fmt: skip
+               "--log-level", "warning", "--no-access-log", "--ws-per-message-deflate", "false"]  # fmt: skip
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=said, cwd=ROOT, stdout=log, stderr=log)
         try:
@@ -184,10 +184,14 @@ def drive(
     *,
     clients: int = 1,
     rounds: int = 1,
+    pause_s: float = 0.0,
 ) -> Driven:
-    """Ask every path `rounds` times over `clients` kept connections, from a process of its own."""
+    """Ask every path `rounds` times over `clients` kept connections, from a process of its own.
+
+    `pause_s` is how long each client looks at an answer before it asks the next.
+    """
     asked = {"port": port, "paths": list(paths), "headers": dict(headers), "clients": clients,
-             "rounds": rounds}  # fmt: skip
+             "rounds": rounds, "pause_s": pause_s}  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "ui.terminal.benchmarks.driver"], input=json.dumps(asked).encode(),
         capture_output=True, cwd=ROOT, check=True,

@@ -40,9 +40,9 @@ def actor(user: str) -> Actor:
     """Return the actor of an account of this installation."""
     with db.engine("app").begin() as conn:
         row = identity.session(conn, identity.issue_token(conn, user, 1, "bench"))
-    if row is None:
-        raise NotFound(f"There is no account {user!r} here; run ./up first.")
-    return identity.actor_of(row)
+        if row is None:
+            raise NotFound(f"There is no account {user!r} here; run ./up first.")
+        return identity.actor_of(conn, row)
 
 
 def places(kind: kinds.Kind, zoom: int, count: int) -> list[tuple[int, int, int]]:

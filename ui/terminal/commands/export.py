@@ -54,7 +54,7 @@ def _actor(conn: Connection, user: str | None) -> Actor:
         return SYSTEM
     for row in identity.accounts(conn):
         if row.user == user:
-            return identity.actor_of(row)
+            return identity.actor_of(conn, row)
     raise NotFound(f"There is no account {user}.")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated
 
 import typer
 
-from twin import db, identity
+from twin import accounts, db, identity, passwords
 from ui.terminal.output import finish, table, tell
 
 ACTOR = "system:terminal"
@@ -40,9 +39,12 @@ def add(
     ] = None,
     clearance: Annotated[int, typer.Option("--clearance", min=1, max=4)] = 2,
     crew: Annotated[str | None, typer.Option("--crew", help="Code of the person's crew")] = None,
+    organisation: Annotated[
+        str | None, typer.Option("--organisation", help="Place in the tree; decides what is seen")
+    ] = None,
 ) -> None:
     """Add a person; the password is made here and shown once."""
-    password = secrets.token_urlsafe(9)
+    password = passwords.made()
     title = name or user
     with db.engine("app").begin() as conn:
         identity.add_account(
@@ -54,6 +56,8 @@ def add(
             districts=district or None,
             clearance=clearance,
             crew=crew,
+            organisation=organisation,
+            must_change=True,
             actor=ACTOR,
         )
     finish({"user": user, "password": password}, f"{user} {password}")
@@ -62,9 +66,9 @@ def add(
 @app.command()
 def password(user: User) -> None:
     """Give a person a new password, shown once; open sessions end."""
-    made = secrets.token_urlsafe(9)
+    made = passwords.made()
     with db.engine("app").begin() as conn:
-        identity.set_password(conn, user, made, ACTOR)
+        identity.set_password(conn, user, made, ACTOR, must_change=True)
     finish({"user": user, "password": made}, made)
 
 
@@ -74,6 +78,30 @@ def disable(user: User) -> None:
     with db.engine("app").begin() as conn:
         identity.disable(conn, user, ACTOR)
     tell({"user": user, "disabled": True}, f"{user} is disabled.")
+
+
+@app.command()
+def unlock(user: User) -> None:
+    """Let a person who was locked out try again at once."""
+    with db.engine("app").begin() as conn:
+        identity.unlock(conn, user, ACTOR)
+    tell({"user": user, "locked": False}, f"{user} may try again.")
+
+
+@app.command()
+def totp(user: User) -> None:
+    """Take away the second factor of a person (a lost phone)."""
+    with db.engine("app").begin() as conn:
+        identity.remove_totp(conn, user, ACTOR)
+    tell({"user": user, "second_factor": False}, f"{user} logs in with the password alone.")
+
+
+@app.command()
+def reseal() -> None:
+    """Accept all grants as they stand in the database, and seal them anew (after a restore)."""
+    with db.engine("app").begin() as conn:
+        done = accounts.seal_all(conn, ACTOR, anew=True)
+    tell({"sealed": done}, f"{done} accounts sealed as they stand.")
 
 
 def register(parent: typer.Typer) -> None:

@@ -250,6 +250,12 @@ function show3d(on: boolean, move = true): void {
   else map.easeTo({ ...to, duration: 900 });
 }
 
+/** Where the map looks at, once there is one. */
+export function center(): LonLat | null {
+  const at = twin?.map.getCenter();
+  return at ? [at.lng, at.lat] : null;
+}
+
 /** Move the camera to a place that no panel hides. */
 export function flyTo(point: LonLat, zoom = 15): void {
   const to = { center: point, zoom: Math.max(twin.map.getZoom(), zoom) };

@@ -6,7 +6,7 @@ import { fullDay, hms, num } from "../common/format";
 import { lang, setLang, t, tt } from "../common/i18n";
 import { setTheme, theme } from "../common/theme";
 import type { Found } from "../common/types";
-import { fitBounds, flyTo } from "./mapview";
+import { center, fitBounds, flyTo } from "./mapview";
 import * as s from "./store";
 
 const KIND_ICONS: Record<string, string> = { event: "flag", park: "trees", toilet: "toilet", bin: "trash-2", vehicle: "truck", crew: "users", camera: "cctv", sensor: "gauge", district: "landmark", street: "map-pin", street_tree: "tree-deciduous", road: "route", building: "building-2", water_body: "waves", sub_compartment: "tree-pine", green_space: "leaf" };
@@ -20,7 +20,9 @@ function Search() {
     if (!q.trim()) return setFound(null);
     let old = false;
     const wait = setTimeout(() => {
-      get<{ results: Found[] }>(`/api/v1/search?q=${encodeURIComponent(q.trim())}&limit=8`).then((r) => {
+      const view = center();
+      const near = view ? `&near=${view[0].toFixed(5)},${view[1].toFixed(5)}` : "";
+      get<{ results: Found[] }>(`/api/v1/search?q=${encodeURIComponent(q.trim())}&limit=8${near}`).then((r) => {
         if (!old) { setFound(r.results); setAt(0); }
       }, (why: Error) => !old && s.tell(why.message));
     }, 160);
@@ -52,7 +54,7 @@ function Search() {
             <li id={`found-${i}`} role="option" aria-selected={i === at} class={i === at ? "on" : ""} onMouseDown={(e) => { e.preventDefault(); go(hit); }} onMouseEnter={() => setAt(i)}>
               <Icon name={KIND_ICONS[hit.kind] ?? "map-pin"} />
               <span class="grow cut">{hit.name || hit.code}</span>
-              <span class="muted small cut">{[tt(hit.kind_title), hit.district_name].filter(Boolean).join(" · ")}</span>
+              <span class="muted small cut">{[hit.matched && `${tt(hit.matched.title)} ${hit.matched.value}`, tt(hit.kind_title), hit.district_name].filter(Boolean).join(" · ")}</span>
             </li>
           ))}
           {!found.length && <li class="muted">{t("search.none", { q })}</li>}
