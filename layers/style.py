@@ -1,15 +1,37 @@
-"""The MapLibre styles `night` and `day`, built from the tokens and the running kinds."""
+"""The MapLibre styles night, day, wall and mobile, built from the tokens and the running kinds."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from layers import ground, labels, things
 from layers.tokens import Palette, tokens
 from twin import detail
+from twin.errors import NotFound
 from twin.kinds import Kind
 
 MAX_TILE_ZOOM = 16
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A style that is offered: its colours, how much larger signs and names are, how much it holds."""
+
+    theme: str
+    title: dict[str, str]
+    larger: float = 1.0
+    slim: bool = False
+
+
+VARIANTS = {
+    "night": Variant("night", {"zh": "夜", "en": "Night"}),
+    "day": Variant("day", {"zh": "日", "en": "Day"}),
+    # Read from across a room; in the hand, in the sun, over a thin line.
+    "wall": Variant("night", {"zh": "大屏", "en": "Wall"}, larger=1.25),
+    "mobile": Variant("day", {"zh": "移动端", "en": "Mobile"}, larger=1.12, slim=True),
+}
+_SIZES = ("text-size", "icon-size", "circle-radius")
 
 
 def sources(kinds: dict[str, Kind], levels: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -34,14 +56,20 @@ def _vector(layer: str, min_zoom: int) -> dict[str, Any]:
 
 
 def build(
-    theme: str, kinds: dict[str, Kind], lang: str = "zh-CN", origin: str = "",
+    name: str, kinds: dict[str, Kind], lang: str = "zh-CN", origin: str = "",
     levels: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:  # fmt: skip
     """Return a style; `origin` is put before every address (a map outside a page needs it whole).
 
     `levels` are the kinds of which a level of detail is kept.
     """
-    p = Palette(theme)
+    variant = VARIANTS.get(name)
+    if variant is None:
+        raise NotFound(f"There is no style {name!r}; ask for {', '.join(VARIANTS)}.")
+    p = Palette(variant.theme)
+    if variant.slim:
+        kinds = {n: k for n, k in kinds.items() if things.shown(k)}
+        levels = frozenset(n for n in levels if n in kinds)
     own = things.drawn(kinds)
     polygons = [k for k in own if k.geometry == "polygon"]
     rest = sorted(
@@ -78,10 +106,15 @@ def build(
             source["data"] = origin + source["data"]
     return {
         "version": 8,
-        "name": {"night": "绿容孪生 夜", "day": "绿容孪生 日"}[theme],
-        "metadata": {"theme": theme, "lang": lang, "font": tokens()["map_font"]},
+        "name": f"绿容孪生 {variant.title['zh']}",
+        "metadata": {
+            "theme": variant.theme,
+            "style": name,
+            "lang": lang,
+            "font": tokens()["map_font"],
+        },
         "sources": here,
-        "layers": layers,
+        "layers": _enlarged(layers, variant.larger),
         "light": {
             "anchor": "viewport",
             "color": "#ffffff",
@@ -90,3 +123,26 @@ def build(
         },
         "transition": {"duration": 150, "delay": 0},
     }
+
+
+def _enlarged(layers: list[dict[str, Any]], by: float) -> list[dict[str, Any]]:
+    """Return layers whose names, icons and dots are larger."""
+    if by == 1.0:
+        return layers
+    return [
+        one | {part: {k: _times(v, by) if k in _SIZES else v for k, v in one[part].items()}
+               for part in ("layout", "paint") if part in one}
+        for one in layers
+    ]  # fmt: skip
+
+
+def _times(size: Any, by: float) -> Any:
+    """Return a size a little larger; expressions over zoom stay at the top, as MapLibre wants them."""
+    if isinstance(size, int | float):
+        return round(size * by, 3)
+    if size[0] in ("interpolate", "step"):
+        first = 4 if size[0] == "interpolate" else 2
+        return [
+            _times(v, by) if i >= first and (i - first) % 2 == 0 else v for i, v in enumerate(size)
+        ]
+    return ["*", by, size]

@@ -42,6 +42,7 @@ from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
 from services.tiles.levels import follow as level_news
 from services.tiles.ogc import router as ogc_tiles
+from services.tiles.wmts import router as wmts
 from services.versions.endpoints import router as versions
 from services.web import auth, errors, meters
 from services.web.access import Access
@@ -88,7 +89,7 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     for router in (
-        tiles, ogc_tiles, items, health, identity, accounts, organisations, keys, audit,
+        tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit,
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search,

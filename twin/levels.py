@@ -99,7 +99,7 @@ def build(conn: Connection, kind: Kind) -> None:
     if box[0] is not None:
         left, top, right, bottom = tiles_in(tuple(box), finest(kind))
         every = {(x, y) for x in range(left, right + 1) for y in range(top, bottom + 1)}
-        _remake(conn, kind, every, new=True)
+        remake(conn, kind, every, new=True)
     conn.execute(
         text("insert into twin.level_kind (kind, shape, seq) values (:k, :f, :s)"),
         {"k": kind.kind, "f": shape(kind), "s": upto},
@@ -127,7 +127,7 @@ def _news(conn: Connection, kinds: Mapping[str, Kind], kept: Mapping[str, Any]) 
         if row.seq > kept[row.kind].seq:
             touched[row.kind] |= _touched(conn, kinds[row.kind], row)
     for name, found in touched.items():
-        _remake(conn, kinds[name], found)
+        remake(conn, kinds[name], found)
     conn.execute(
         text("update twin.level_kind set seq = :s where kind = any(:k) and seq < :s"),
         {"s": rows[-1].seq if len(rows) == _BATCH else upto, "k": list(kinds)},
@@ -171,7 +171,7 @@ def _loaded(conn: Connection, kind: Kind, nums: str) -> list[Any]:
     return [list(row) for row in rows]
 
 
-def _remake(conn: Connection, kind: Kind, base: set[Tile], *, new: bool = False) -> None:
+def remake(conn: Connection, kind: Kind, base: set[Tile], *, new: bool = False) -> None:
     """Make the finest tiles from the things, and every coarser one from the four below it."""
     if not base:
         return

@@ -29,13 +29,30 @@ def _kinds(actor: Actor) -> tuple[dict[str, Kind], frozenset[str]]:
 
 @router.get("/styles/{theme}.json")
 def map_style(theme: str, request: Request, actor: Caller, lang: Lang = "zh-CN") -> Response:
-    """Return the MapLibre style `night` or `day` of what the caller may see."""
+    """Return the MapLibre style `night`, `day`, `wall` or `mobile` of what the caller may see."""
     # MapLibre's worker asks for tiles itself and knows no page to resolve a path against.
     origin = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
     if settings().public_url.startswith("https://"):
         origin = origin.replace("http://", "https://", 1)
     kinds, levelled = _kinds(actor)
     return JSONResponse(style.build(theme, kinds, lang, origin, levelled), headers=PRIVATE)
+
+
+@router.get("/styles")
+@router.get("/ogc/styles")
+def styles() -> dict[str, Any]:
+    """List the styles (OGC API Styles)."""
+    at = f"{settings().public_url}/styles"
+    return {
+        "default": "night",
+        "styles": [
+            {"id": name, "title": f"{v.title['zh']} {v.title['en']}",
+             "links": [{"href": f"{at}/{name}.json", "rel": "stylesheet", "title": v.title["zh"],
+                        "type": "application/vnd.mapbox.style+json"}]}
+            for name, v in style.VARIANTS.items()
+        ],
+        "links": [{"href": at, "rel": "self", "type": "application/json"}],
+    }  # fmt: skip
 
 
 @router.get("/layers")

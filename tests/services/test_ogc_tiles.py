@@ -7,10 +7,13 @@ from typing import Any
 import mapbox_vector_tile
 import pytest
 import shapely
+from starlette.testclient import TestClient
 
 from gis.tiles import degree_box, tile_of
+from services.app import create_app
 from services.tiles.grids import GRIDS
 from tests.services.conftest import Api
+from ui.server import compose
 
 
 def test_the_sets_are_those_of_the_register(api: Api) -> None:
@@ -102,3 +105,27 @@ def test_what_is_no_tile_is_refused(api: Api, path: str, status: int) -> None:
     answer: Any = api.get(path, None)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.fixture(scope="module")
+def pages(api: Api) -> TestClient:
+    """The whole application, with the styles that the pages use."""
+    return TestClient(compose(create_app()), base_url="http://testserver")
+
+
+def test_styles_are_listed_and_each_is_whole(api: Api, pages: TestClient) -> None:
+    listed = pages.get("/ogc/styles").json()["styles"]
+    assert [s["id"] for s in listed] == ["night", "day", "wall", "mobile"]
+    made = {}
+    for one in listed:
+        answer = pages.get(_path(one["links"][0]["href"]), headers=api.headers("dispatcher"))
+        made[one["id"]] = answer.json()
+        sources = made[one["id"]]["sources"]
+        assert all(layer.get("source", "base") in sources for layer in made[one["id"]]["layers"])
+    size = {
+        n: {x["id"]: x for x in s["layers"]}["park-label"]["layout"]["text-size"]
+        for n, s in made.items()
+    }
+    assert size["wall"][-1] == size["night"][-1] * 1.25
+    assert len(made["mobile"]["layers"]) < len(made["day"]["layers"]) / 2
+    assert pages.get("/styles/nothing.json").status_code == 404
