@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -70,6 +71,10 @@ def _megabytes(name: str, default: int) -> int:
     return int(raw)
 
 
+def _scheme(env: Mapping[str, str]) -> str:
+    return "https" if env.get("TWIN_TLS_CERT") else "http"
+
+
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """Return the settings of this process."""
@@ -90,7 +95,7 @@ def settings() -> Settings:
         demo=demo,
         demo_people=demo != "none" or bool(env.get("TWIN_DEMO_ACCOUNTS")),
         lang=env.get("TWIN_LANG", "zh-CN"),
-        public_url=env.get("TWIN_PUBLIC_URL", f"http://{host}:{port}"),
+        public_url=env.get("TWIN_PUBLIC_URL", f"{_scheme(env)}://{host}:{port}"),
         insecure=env.get("TWIN_INSECURE") == "1",
         tile_cache_mb=_megabytes("TWIN_TILE_CACHE_MB", 128),
     )

@@ -167,7 +167,7 @@ def begin_totp(person: auth.Person) -> dict[str, Any]:
     """Begin to set up the second factor: a secret, and a picture of it for the app."""
     with db.engine("app").begin() as conn:
         secret, where = identity.begin_totp(conn, person.user)
-    picture = segno.make(where, error="m").svg_inline(scale=4, dark="#000", light="#fff")
+    picture = segno.make(where, error="m").svg_inline(omitsize=True, dark="#000", light="#fff")
     return {"secret": secret, "address": where, "picture": picture}
 
 

@@ -76,7 +76,7 @@ function Factor() {
         <form class="form scan" onSubmit={confirm}>
           <div class="qr" role="img" aria-label={t("me.factor.picture")} dangerouslySetInnerHTML={{ __html: begun.picture }} />
           <div class="form"><p>{t("me.factor.scan")}</p><p><code>{begun.secret.match(/.{1,4}/g)!.join(" ")}</code></p>
-            <label class="field"><span>{t("login.code")}</span><input name="code" inputMode="numeric" autocomplete="one-time-code" required maxLength={8} ref={(e) => e?.focus()} /></label>
+            <label class="field"><span>{t("me.factor.code")}</span><input name="code" inputMode="numeric" autocomplete="one-time-code" required maxLength={8} ref={(e) => e?.focus()} /></label>
             <div class="ends"><button type="button" class="btn" onClick={() => setBegun(null)}>{t("acc.cancel")}</button><button class="btn main">{t("me.factor.confirm")}</button></div></div>
         </form>
       )}
