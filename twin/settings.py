@@ -32,6 +32,8 @@ class Settings:
     lang: str
     public_url: str
     insecure: bool
+    oidc_issuer: str | None = None
+    oidc_client: str | None = None
     tile_cache_mb: int = 128
 
     def secret(self, name: str) -> str:
@@ -97,5 +99,7 @@ def settings() -> Settings:
         lang=env.get("TWIN_LANG", "zh-CN"),
         public_url=env.get("TWIN_PUBLIC_URL", f"{_scheme(env)}://{host}:{port}"),
         insecure=env.get("TWIN_INSECURE") == "1",
+        oidc_issuer=env.get("TWIN_OIDC_ISSUER") or None,
+        oidc_client=env.get("TWIN_OIDC_CLIENT") or None,
         tile_cache_mb=_megabytes("TWIN_TILE_CACHE_MB", 128),
     )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from services.identity.schemas import Login, NewPassword, Proof, TotpCode
 from services.web import auth
 from services.web.limits import Rate, address
-from twin import db, identity, passwords, sessions
+from twin import db, external, identity, passwords, sessions
 from twin.errors import Forbidden, TwinError, Unauthorized
 from twin.settings import CITY_BOUNDS, settings
 
@@ -206,7 +206,7 @@ def config() -> dict[str, Any]:
         "demo": said.demo != "none",
         "generated": note if made else None,
         "insecure": said.insecure,
-        "single_sign_on": None,
+        "single_sign_on": {"title": external.mapping()["title"]} if said.oidc_issuer else None,
         "lang": said.lang,
         "bounds": list(CITY_BOUNDS),
         "center": [121.4737, 31.2304],

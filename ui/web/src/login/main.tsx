@@ -30,7 +30,8 @@ function Shore() {
 }
 
 function Login({ config }: { config: Config | null }) {
-  const [why, setWhy] = useState<string | null>(null);
+  const sso = new URLSearchParams(location.search).get("sso");
+  const [why, setWhy] = useState<string | null>(sso && (sso === "no_grant" ? t("login.sso.nobody") : t("login.sso.failed")));
   const [busy, setBusy] = useState(false);
   const [asksCode, setAsksCode] = useState(false);
   const enter = async (e: SubmitEvent) => {
