@@ -90,8 +90,7 @@ def _cuts(start: np.ndarray, end: np.ndarray, cells: int) -> tuple[np.ndarray, n
 def halved(grid: Grid) -> Grid:
     """Return a grid of half as many cells to each side, each the mean of four."""
     corners = (grid[::2, ::2], grid[::2, 1::2], grid[1::2, ::2], grid[1::2, 1::2])
-    made: Grid = (sum(corners) / np.float32(4)).astype(np.float32)
-    return made
+    return np.asarray(sum(corners), np.float32) / np.float32(4)
 
 
 def outlines(
@@ -105,9 +104,10 @@ def outlines(
     if float(grid.max(initial=0.0)) < share:
         return []
     # A frame of nothing closes what runs out of the grid.
-    points, rings, areas = contourpy.contour_generator(
+    found: Any = contourpy.contour_generator(
         z=np.pad(grid, 1).astype(float), fill_type=contourpy.FillType.ChunkCombinedOffsetOffset
     ).filled(share, 2.0)
+    points, rings, areas = found
     if points[0] is None:
         return []
     at = (points[0] - 0.5 + np.array(origin)) * unit
