@@ -18,9 +18,15 @@ _CASTS = {sa.BigInteger: "bigint", sa.Double: "double precision", sa.Boolean: "b
 
 
 def as_of(
-    kind: Kind, moment: datetime | None, wanted: Iterable[str] | None = None
+    kind: Kind,
+    moment: datetime | None,
+    wanted: Iterable[str] | None = None,
+    *,
+    since: datetime | None = None,
 ) -> sa.FromClause:
     """Return the table of a kind, or what it held at a moment (same columns either way).
+
+    With `since` it is all that stood between the two, each thing once, as it last was by `moment`.
 
     `wanted` limits the columns (the header that scope needs always comes along): of a past version
     only these are read from its JSON, which is what makes tiles of the past quick.
@@ -50,7 +56,7 @@ def as_of(
         f"select {current}{', t.geom' if geom else ''} from {kind.topic}.{kind.kind} t "
         "where t.valid_from <= :moment "
         f"union all select {past}{', h.geom' if geom else ''} from {kind.topic}.history h "
-        "where h.kind = :of_kind and h.valid_from <= :moment and h.valid_to > :moment"
+        f"where h.kind = :of_kind and h.valid_from <= :moment and {_stood(kind, since)}"
     )
     columns: list[Any] = [sa.column(n, now.c[n].type) for n in names]
     if geom:
@@ -59,8 +65,21 @@ def as_of(
     bound: Any = (
         sa.bindparam("moment", moment, unique=True),
         sa.bindparam("of_kind", kind.kind, unique=True),
+        *([sa.bindparam("since", since, unique=True)] if since is not None else []),
     )
     return sa.text(sql).bindparams(*bound).columns(*columns).subquery("as_of")
+
+
+def _stood(kind: Kind, since: datetime | None) -> str:
+    """Return the SQL that says which past versions stood at the moment, or were the last before it."""
+    if since is None:
+        return "h.valid_to > :moment"
+    return (
+        "(h.valid_to > :moment or (h.valid_to > :since and not exists (select 1 from "
+        f"{kind.topic}.{kind.kind} n where n.id = h.id and n.valid_from <= :moment) and not exists "
+        f"(select 1 from {kind.topic}.history n where n.id = h.id and n.version > h.version "
+        "and n.valid_from <= :moment)))"
+    )
 
 
 def first_versions(kind: Kind, names: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ KNOWN = frozenset(
 _HEADER_TYPES = {"num": "integer", "version": "integer", "updated_at": "datetime"}
 # A box is said to hold a shape for sure only this far inside its edges: the index knows 32 bits.
 _SURE = 2e-5
+_EVER, _ALWAYS = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _NOWHERE = (200.0, 200.0, 200.0, 200.0)
 _EDGES = 64
 
@@ -78,7 +79,16 @@ class Asked:
     @property
     def moment(self) -> datetime | None:
         """The moment of the past that is read; None is now."""
-        return None if self.happened else self.until
+        if self.happened or (self.since is None and self.until is None):
+            return None
+        return self.until or _ALWAYS
+
+    @property
+    def from_(self) -> datetime | None:
+        """Where the time that is read begins; None where it is a moment."""
+        if self.moment is None or self.since == self.until:
+            return None
+        return self.since or _EVER
 
     @property
     def belongs(self) -> str:

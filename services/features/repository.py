@@ -203,7 +203,7 @@ def _source(asked: Asked) -> Any:
     """Return the rows of a kind as `t`: the table, or what it held in the time asked for."""
     if asked.moment is None:
         return table(asked.kind).alias("t")
-    return as_of(asked.kind, asked.moment).alias("t")
+    return as_of(asked.kind, asked.moment, since=asked.from_).alias("t")
 
 
 def _where(asked: Asked, source: Any) -> list[Any]:

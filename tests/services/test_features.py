@@ -187,6 +187,40 @@ def test_the_time_of_things_is_how_they_stood_and_of_records_when_they_happened(
     assert api.get(ITEMS, datetime=f"{days[1]}/{days[0]}").status_code == 400
 
 
+def test_an_interval_holds_what_stood_in_it_each_thing_once(api: Api) -> None:
+    def instant() -> str:
+        with db.engine("app").connect() as conn:
+            return str(
+                conn.execute(text("select to_json(clock_timestamp()) #>> '{}'")).scalar_one()
+            )
+
+    def named(said: str, name: str) -> list[int]:
+        found = page(api, datetime=said, filter=f"name = '{name}'")["features"]
+        return [f["properties"]["version"] for f in found]
+
+    start = instant()
+    with db.engine("app").begin() as conn:
+        made = {
+            "source_key": ["v1"],
+            "geom": [minicity.ewkb(minicity.shapely.Point(121.42, 31.22))],
+        }
+        minicity.write(conn, "toilet", made | {"name": ["旧厕"]})
+    between = instant()
+    with db.engine("app").begin() as conn:
+        minicity.write(conn, "toilet", made | {"name": ["新厕"]})
+    with db.engine("app").begin() as conn:
+        gone = conn.execute(
+            text("select id from sanitation.toilet where name = '新厕'")
+        ).scalar_one()
+        things.remove(conn, kinds.one(conn, "toilet"), [gone], actor="t")
+    end = instant()
+    assert named(f"{start}/{between}", "旧厕") == [1] == named(between, "旧厕")
+    assert named(f"{start}/{end}", "旧厕") == [] and named(f"{start}/{end}", "新厕") == [2]
+    assert named(f"{start}/..", "新厕") == [2]
+    assert named(f"{end}/..", "新厕") == [] == named(end, "新厕")
+    assert named(f"../{between}", "旧厕") == [1]
+
+
 def test_equal_values_are_read_as_their_columns_are(api: Api) -> None:
     grades()
     assert page(api, grade="1")["numberMatched"] > 0
