@@ -88,34 +88,38 @@ def _cuts(start: np.ndarray, end: np.ndarray, cells: int) -> tuple[np.ndarray, n
 
 
 def halved(grid: Grid) -> Grid:
-    """Return a grid of half as many cells to the side, each the mean of four."""
-    n = grid.shape[0] // 2
-    made: Grid = grid.reshape(n, 2, n, 2).mean(axis=(1, 3)).astype(np.float32)
-    return made
+    """Return a grid of half as many cells to each side, each the mean of four."""
+    corners = (grid[::2, ::2], grid[::2, 1::2], grid[1::2, ::2], grid[1::2, 1::2])
+    return np.asarray(sum(corners), np.float32) / np.float32(4)
 
 
-def outlines(grid: Grid, share: float, margin: int = 1, tolerance: float = 0.3) -> list[np.ndarray]:
+def outlines(
+    grid: Grid, share: float, origin: tuple[int, int], unit: float, tolerance: float = 0.3
+) -> list[np.ndarray]:
     """Return rings around the cells that are covered by at least a share, in units of a tile.
 
-    The grid has `margin` cells of its neighbours on each side. Outer rings run clockwise on the
-    screen and each is followed by its holes, as vector tiles want them.
+    `origin` is the column and row of the grid's first cell in the tile, `unit` the size of a cell.
+    Outer rings run clockwise on the screen and each is followed by its holes, as tiles want them.
     """
     if float(grid.max(initial=0.0)) < share:
         return []
-    cells = grid.shape[0] - 2 * margin
-    unit = EXTENT / cells
-    middle = (np.arange(grid.shape[0]) + 0.5 - margin) * unit
     # A frame of nothing closes what runs out of the grid.
-    framed = np.pad(grid, 1)
-    axis = np.concatenate([[middle[0] - unit], middle, [middle[-1] + unit]])
-    found = contourpy.contour_generator(
-        x=axis, y=axis, z=framed, fill_type=contourpy.FillType.OuterOffset
+    found: Any = contourpy.contour_generator(
+        z=np.pad(grid, 1).astype(float), fill_type=contourpy.FillType.ChunkCombinedOffsetOffset
     ).filled(share, 2.0)
-    shapes = [
-        shapely.Polygon(points[cut[0] : cut[1]], [points[a:b] for a, b in zip(cut[1:-1], cut[2:], strict=True)])
-        for points, cut in zip(*found, strict=True)
-    ]  # fmt: skip
-    return _rings(np.asarray(shapes, dtype=object), tolerance * unit)
+    points, rings, areas = found
+    if points[0] is None:
+        return []
+    at = (points[0] - 0.5 + np.array(origin)) * unit
+    offsets = (np.asarray(rings[0], np.int64), np.asarray(areas[0], np.int64))
+    shapes = shapely.from_ragged_array(shapely.GeometryType.POLYGON, at, offsets)
+    return _rings(shapes, tolerance * unit)
+
+
+def borders(grid: Grid, share: float) -> int:
+    """Return how often cells on either side of a share meet: about the points of its outlines."""
+    over = grid >= share
+    return int((over[1:] != over[:-1]).sum() + (over[:, 1:] != over[:, :-1]).sum())
 
 
 def _rings(shapes: np.ndarray, tolerance: float) -> list[np.ndarray]:

@@ -24,14 +24,17 @@ from twin.kinds import Kind
 
 CELLS = 512
 DOTS = 64
-_MARGIN = 2
-# A picture of more outlines than this is noise: it is drawn from cells of twice the size.
-_MOST_BYTES = 100_000
+# A picture of more outlines than this is noise: it is drawn from cells of twice the size, and again.
+_MOST_POINTS = 160_000
+# The margin of neighbours is a whole cell however often cells are made larger.
+_COARSER = 2
+_MARGIN = 2**_COARSER
 _BATCH = 5_000
 _KEEP_CHANGES = "10 minutes"
 DOT = np.dtype([("cell", "<u2"), ("n", "<u4"), ("dx", "u1"), ("dy", "u1")])
 Tile = tuple[int, int]
 Piece = tuple[str, str]  # district, class
+_ALL = (None, None, None)
 
 
 def class_field(kind: Kind) -> str | None:
@@ -45,7 +48,7 @@ def class_field(kind: Kind) -> str | None:
 def shape(kind: Kind) -> str:
     """Return what of a declaration its levels depend on: another shape means making them anew."""
     at = detail.of(kind)
-    return f"4 {at.low} {at.whole} {class_field(kind) or ''} {kind.scope}"
+    return f"5 {at.low} {at.whole} {class_field(kind) or ''} {kind.scope}"
 
 
 def finest(kind: Kind) -> int:
@@ -83,7 +86,7 @@ def drop(conn: Connection, name: str) -> None:
     """Forget the levels of a kind."""
     for table in ("level", "level_kind"):
         conn.execute(text(f"delete from twin.{table} where kind = :k"), {"k": name})
-    _tell(conn, name, [])
+    _tell(conn, name, [_ALL])
 
 
 def build(conn: Connection, kind: Kind) -> None:
@@ -104,7 +107,7 @@ def build(conn: Connection, kind: Kind) -> None:
         text("insert into twin.level_kind (kind, shape, seq) values (:k, :f, :s)"),
         {"k": kind.kind, "f": shape(kind), "s": upto},
     )
-    _tell(conn, kind.kind, [])
+    _tell(conn, kind.kind, [_ALL])
 
 
 def _news(conn: Connection, kinds: Mapping[str, Kind], kept: Mapping[str, Any]) -> int:
@@ -172,32 +175,40 @@ def _loaded(conn: Connection, kind: Kind, nums: str) -> list[Any]:
 
 
 def remake(conn: Connection, kind: Kind, base: set[Tile], *, new: bool = False) -> None:
-    """Make the finest tiles from the things, and every coarser one from the four below it."""
-    if not base:
-        return
+    """Make the finest tiles from the things, and of every coarser one what changed below it."""
     make, merge = (_areas, _shrunk) if detail.of(kind).low == "areas" else (_dots, _gathered)
     top = finest(kind)
-    dirty: dict[int, set[Tile]] = {
-        top: {t for t in base if make(conn, kind, top, t, new) or not new}
-    }
+    changed: dict[int, dict[Tile, set[Piece]]] = {top: {}}
+    for tile in base:
+        pieces = _store(conn, kind, top, tile, make(conn, kind, top, tile), None, new)
+        if pieces:
+            changed[top][tile] = pieces
     for z in range(top - 1, detail.COARSEST - 1, -1):
-        dirty[z] = {(x // 2, y // 2) for x, y in dirty[z + 1]}
-        for tile in dirty[z]:
-            _store(conn, kind, z, tile, merge(_cells(conn, kind, z + 1, _below(tile)), tile), new)
+        above: dict[Tile, set[Piece]] = defaultdict(set)
+        for (x, y), pieces in changed[z + 1].items():
+            above[x // 2, y // 2] |= pieces
+        changed[z] = above
+        for tile, pieces in above.items():
+            held = _cells(conn, kind, z + 1, _below(tile))
+            made = merge({piece: held.get(piece, {}) for piece in pieces}, tile)
+            _store(conn, kind, z, tile, made, pieces, new)
     if detail.of(kind).low == "areas":
-        for z, found in dirty.items():
-            for tile in found:
-                _outline(conn, kind, z, tile)
+        for z, found in changed.items():
+            for tile, pieces in found.items():
+                _outline(conn, kind, z, tile, pieces)
     if not new:
-        _tell(conn, kind.kind, [(z, *tile) for z, found in dirty.items() for tile in found])
+        _tell(conn, kind.kind, [(z, *tile) for z, found in changed.items() for tile in found])
 
 
-def _tell(conn: Connection, name: str, tiles: Iterable[tuple[int, int, int]]) -> None:
+def _tell(
+    conn: Connection, name: str, tiles: Iterable[tuple[int | None, int | None, int | None]]
+) -> None:
+    """Note which tiles changed, for those who hold them in memory."""
     rows = [{"k": name, "z": z, "x": x, "y": y} for z, x, y in tiles]
-    conn.execute(
-        text("insert into twin.level_change (kind, z, x, y) values (:k, :z, :x, :y)"),
-        rows or [{"k": name, "z": None, "x": None, "y": None}],
-    )
+    if rows:
+        conn.execute(
+            text("insert into twin.level_change (kind, z, x, y) values (:k, :z, :x, :y)"), rows
+        )
 
 
 def _table(kind: Kind) -> str:
@@ -224,13 +235,13 @@ def _rows(conn: Connection, kind: Kind, z: int, tile: Tile, shown: str) -> dict[
     return found
 
 
-def _areas(conn: Connection, kind: Kind, z: int, tile: Tile, new: bool) -> bool:
-    """Make the cells of a finest tile of areas; return whether there is anything."""
+def _areas(conn: Connection, kind: Kind, z: int, tile: Tile) -> dict[Piece, bytes | None]:
+    """Return the cells of a finest tile of areas."""
     made = {}
     for piece, rows in _rows(conn, kind, z, tile, "st_asbinary(t.geom)").items():
         shapes = shapely.from_wkb(np.array([bytes(row[0]) for row in rows], dtype=object))
         made[piece] = _packed(cover.coverage(shapes, z, *tile, CELLS))
-    return _store(conn, kind, z, tile, made, new)
+    return made
 
 
 def _packed(grid: np.ndarray) -> bytes | None:
@@ -278,32 +289,16 @@ def _shrunk(cells: Mapping[Piece, Mapping[Tile, bytes]], tile: Tile) -> dict[Pie
     return made
 
 
-def _outline(conn: Connection, kind: Kind, z: int, tile: Tile) -> None:
+def _outline(conn: Connection, kind: Kind, z: int, tile: Tile, pieces: set[Piece]) -> None:
     """Make the outlines of a tile's cells; the edge of its neighbours joins them without a seam."""
     x, y = tile
     near = [(x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    conn.execute(
-        text(
-            "delete from twin.level where kind = :k and z = :z and x = :x and y = :y and band > 0"
-        ),
-        {"k": kind.kind, "z": z, "x": x, "y": y},
-    )
+    at = {"k": kind.kind, "z": z, "x": x, "y": y}
     rows = []
     for (district, class_), held in _cells(conn, kind, z, near).items():
-        if tile in held:
+        if tile in held and (district, class_) in pieces:
             for band, body in _bands(_framed(held, tile)):
-                rows.append(
-                    {
-                        "k": kind.kind,
-                        "z": z,
-                        "x": x,
-                        "y": y,
-                        "d": district,
-                        "c": class_,
-                        "b": band,
-                        "body": body,
-                    }
-                )
+                rows.append({**at, "d": district, "c": class_, "b": band, "body": body})
     _insert(conn, rows)
 
 
@@ -321,33 +316,55 @@ def _framed(held: Mapping[Tile, bytes], tile: Tile) -> cover.Grid:
 
 def _bands(grid: cover.Grid) -> list[tuple[int, bytes]]:
     """Return the outlines by share, from cells as fine as the picture stays readable."""
-    margin = _MARGIN
-    while True:
-        made = [
-            (band, mvt.rings(cover.outlines(grid, share / 100, margin)))
-            for band, share in enumerate(detail.SHARES, start=1)
-        ]
-        if margin == 1 or sum(len(raw) for _, raw in made) <= _MOST_BYTES:
-            return [(band, raw) for band, raw in made if raw]
-        grid, margin = cover.halved(grid), margin // 2
+    grid, origin = _cropped(grid)
+    unit, shares = cover.EXTENT / CELLS, [share / 100 for share in detail.SHARES]
+    for _ in range(_COARSER):
+        if sum(cover.borders(grid, share) for share in shares) <= _MOST_POINTS:
+            break
+        grid, unit, origin = cover.halved(grid), unit * 2, (origin[0] // 2, origin[1] // 2)
+    made = (
+        (band, mvt.rings(cover.outlines(grid, share, origin, unit)))
+        for band, share in enumerate(shares, start=1)
+    )
+    return [(band, raw) for band, raw in made if raw]
+
+
+def _cropped(grid: cover.Grid) -> tuple[cover.Grid, tuple[int, int]]:
+    """Return the part of the framed cells that holds anything, and where it begins in the tile."""
+    cut = []
+    for axis in (0, 1):
+        has = np.flatnonzero((grid > 0).any(axis=1 - axis))
+        first, last = (int(has[0]), int(has[-1])) if len(has) else (0, 0)
+        cut.append(slice(first // _MARGIN * _MARGIN, (last // _MARGIN + 1) * _MARGIN))
+    return grid[cut[0], cut[1]], (cut[1].start - _MARGIN, cut[0].start - _MARGIN)
 
 
 def _store(
-    conn: Connection, kind: Kind, z: int, tile: Tile, made: Mapping[Piece, bytes | None], new: bool
-) -> bool:
-    """Replace the cells of a tile; return whether there are any."""
+    conn: Connection, kind: Kind, z: int, tile: Tile, made: Mapping[Piece, bytes | None],
+    only: set[Piece] | None, new: bool,
+) -> set[Piece]:  # fmt: skip
+    """Replace the cells of a tile (of some pieces); return the pieces that are not as they were.
+
+    What is drawn from cells that changed goes with them.
+    """
     at = {"k": kind.kind, "z": z, "x": tile[0], "y": tile[1]}
-    if not new:
+    before = {} if new else {p: held[tile] for p, held in _cells(conn, kind, z, [tile]).items()}
+    every = {*made, *before} if only is None else only
+    changed = {piece for piece in every if made.get(piece) != before.get(piece)}
+    if changed and not new:
         conn.execute(
-            text("delete from twin.level where kind = :k and z = :z and x = :x and y = :y"), at
+            text(
+                "delete from twin.level where kind = :k and z = :z and x = :x and y = :y "
+                "and district = :d and class = :c"
+            ),
+            [{**at, "d": district, "c": class_} for district, class_ in changed],
         )
-    rows = [
-        {**at, "d": district, "c": class_, "b": 0, "body": body}
-        for (district, class_), body in made.items()
-        if body
-    ]
-    _insert(conn, rows)
-    return bool(rows)
+    found = [(piece, made.get(piece)) for piece in changed]
+    _insert(
+        conn,
+        [{**at, "d": d, "c": c, "b": 0, "body": body} for (d, c), body in found if body],
+    )
+    return changed
 
 
 def _insert(conn: Connection, rows: list[dict[str, Any]]) -> None:
@@ -361,15 +378,15 @@ def _insert(conn: Connection, rows: list[dict[str, Any]]) -> None:
         )
 
 
-def _dots(conn: Connection, kind: Kind, z: int, tile: Tile, new: bool) -> bool:
-    """Make the dots of a finest tile; return whether there are any."""
+def _dots(conn: Connection, kind: Kind, z: int, tile: Tile) -> dict[Piece, bytes | None]:
+    """Return the dots of a finest tile."""
     point = "t.geom" if kind.geometry == "point" else "st_pointonsurface(t.geom)"
     made = {}
     for piece, rows in _rows(conn, kind, z, tile, f"st_x({point}), st_y({point})").items():
         at = cover.in_tile(np.array(rows, dtype=float), z, *tile, DOTS)
         inside = ((at >= 0) & (at < DOTS)).all(axis=1)
         made[piece] = _gather(at[inside], np.ones(int(inside.sum()), np.int64))
-    return _store(conn, kind, z, tile, made, new)
+    return made
 
 
 def _gather(at: np.ndarray, n: np.ndarray) -> bytes | None:
@@ -396,7 +413,7 @@ def _gathered(cells: Mapping[Piece, Mapping[Tile, bytes]], tile: Tile) -> dict[P
             shift = np.array([x - 2 * tile[0], y - 2 * tile[1]]) * DOTS
             at.append((dot_places(dots) + shift) / 2)
             n.append(dots["n"])
-        made[piece] = _gather(np.concatenate(at), np.concatenate(n))
+        made[piece] = _gather(np.concatenate(at), np.concatenate(n)) if n else None
     return made
 
 

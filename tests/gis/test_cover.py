@@ -62,13 +62,14 @@ def test_outlines_run_around_what_is_covered_and_join_the_neighbour() -> None:
     grid[11:31, 11:31] = 1.0
     grid[18:22, 18:22] = 0.0
     grid[41, 50:] = 1.0  # runs out of the tile
-    rings = cover.outlines(grid, 0.5)
     unit = cover.EXTENT / CELLS
+    rings = cover.outlines(grid, 0.5, (-1, -1), unit)
+    assert max(r[:, 0].max() for r in rings[:1]) == pytest.approx(30 * unit, abs=unit)
     areas = [shapely.Polygon(r).area / unit**2 for r in rings]
     assert sorted(round(a) for a in areas)[-1] == 400 and sum(a > 300 for a in areas) == 1
     assert any(12 < a < 18 for a in areas)  # the hole
     assert max(r[:, 0].max() for r in rings) >= cover.EXTENT
-    assert cover.outlines(np.zeros((8, 8), np.float32), 0.5) == []
+    assert cover.outlines(np.zeros((8, 8), np.float32), 0.5, (0, 0), unit) == []
 
 
 def test_a_tile_written_by_hand_reads_as_it_was_meant() -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from gis.tiles import tile_of
 from twin import bulk, counts, db, kinds, levels
+from twin.errors import Unavailable
 from ui.terminal.benchmarks import Figure, figure, serving
 from ui.terminal.benchmarks.scratch import database, patches
 
@@ -62,6 +63,9 @@ def _drawn(on: serving.Server, zoom: int) -> list[Figure]:
     headers = serving.bearer("commander") | {"Accept-Encoding": "gzip"}
     serving.drive(on.port, paths[:3], headers)
     done = serving.drive(on.port, paths, headers, rounds=max(1, 100 // len(paths)))
+    wrong = sum(n for status, n in done.statuses.items() if status >= 400)
+    if wrong:
+        raise Unavailable(f"{wrong} tiles of z{zoom} were refused; this figure would be none.")
     name = f"z{zoom}, every tile with the whole picture"
     return [
         figure(f"{name}, median", done.median, "ms"),
