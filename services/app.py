@@ -27,6 +27,7 @@ from services.identity.audit import router as audit
 from services.identity.endpoints import VERSION
 from services.identity.endpoints import router as identity
 from services.identity.organisations import router as organisations
+from services.identity.sign_in import router as sign_in
 from services.jobs.endpoints import router as jobs
 from services.keys.endpoints import router as keys
 from services.kinds.endpoints import router as kinds
@@ -89,7 +90,7 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     for router in (
-        tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit,
+        tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search,

@@ -360,15 +360,16 @@ def broken(conn: Connection, kinds: Mapping[str, Kind]) -> list[dict[str, Any]]:
         if any(c not in table(kind).c or c in entry.retyped for c in columns):
             continue  # a field was given up or retyped since: these rows cannot be proved any more
         if (
-            digest(conn, first_versions(kind, columns), columns, _spans(note["nums"]))
+            digest(conn, first_versions(kind, columns), columns, spans(note["nums"]))
             != note["digest"]
         ):
             found.append({"entry": entry.id, "load": note["load"], "kind": entry.kind})
     return found
 
 
-def _spans(nums: str) -> list[tuple[int, int]]:
-    parts = [part.strip("[()]{} ").split(",") for part in nums.strip("{}").split("),")]
+def spans(nums: str) -> list[tuple[int, int]]:
+    """Return the ranges of numbers of a load's entry, each from its first to behind its last."""
+    parts = [part.strip("[()]{} ").split(",") for part in nums.strip("{}").split("),") if part]
     return [(int(a), int(b)) for a, b in parts]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +32,8 @@ class Settings:
     lang: str
     public_url: str
     insecure: bool
+    oidc_issuer: str | None = None
+    oidc_client: str | None = None
     tile_cache_mb: int = 128
 
     def secret(self, name: str) -> str:
@@ -70,6 +73,10 @@ def _megabytes(name: str, default: int) -> int:
     return int(raw)
 
 
+def _scheme(env: Mapping[str, str]) -> str:
+    return "https" if env.get("TWIN_TLS_CERT") else "http"
+
+
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """Return the settings of this process."""
@@ -90,7 +97,9 @@ def settings() -> Settings:
         demo=demo,
         demo_people=demo != "none" or bool(env.get("TWIN_DEMO_ACCOUNTS")),
         lang=env.get("TWIN_LANG", "zh-CN"),
-        public_url=env.get("TWIN_PUBLIC_URL", f"http://{host}:{port}"),
+        public_url=env.get("TWIN_PUBLIC_URL", f"{_scheme(env)}://{host}:{port}"),
         insecure=env.get("TWIN_INSECURE") == "1",
+        oidc_issuer=env.get("TWIN_OIDC_ISSUER") or None,
+        oidc_client=env.get("TWIN_OIDC_CLIENT") or None,
         tile_cache_mb=_megabytes("TWIN_TILE_CACHE_MB", 128),
     )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from services.identity.schemas import Login, NewPassword, Proof, TotpCode
 from services.web import auth
 from services.web.limits import Rate, address
-from twin import db, identity, passwords, sessions
+from twin import db, external, identity, passwords, sessions
 from twin.errors import Forbidden, TwinError, Unauthorized
 from twin.settings import CITY_BOUNDS, settings
 
@@ -167,7 +167,7 @@ def begin_totp(person: auth.Person) -> dict[str, Any]:
     """Begin to set up the second factor: a secret, and a picture of it for the app."""
     with db.engine("app").begin() as conn:
         secret, where = identity.begin_totp(conn, person.user)
-    picture = segno.make(where, error="m").svg_inline(scale=4, dark="#000", light="#fff")
+    picture = segno.make(where, error="m").svg_inline(omitsize=True, dark="#000", light="#fff")
     return {"secret": secret, "address": where, "picture": picture}
 
 
@@ -206,7 +206,7 @@ def config() -> dict[str, Any]:
         "demo": said.demo != "none",
         "generated": note if made else None,
         "insecure": said.insecure,
-        "single_sign_on": None,
+        "single_sign_on": {"title": external.mapping()["title"]} if said.oidc_issuer else None,
         "lang": said.lang,
         "bounds": list(CITY_BOUNDS),
         "center": [121.4737, 31.2304],

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
+import shapely
 from lxml import etree
 from sqlalchemy import text
 
@@ -16,7 +18,7 @@ from tests import feedpair, minicity
 from tests.feedpair import FEED, Pair, toilets
 from tests.services.conftest import Api
 from tests.support import Servers
-from twin import db, kinds, things
+from twin import bulk, db, kinds, things
 from twin.errors import DeclarationError
 from twin.feed import owners
 from twin.revise import revise
@@ -157,18 +159,25 @@ def test_a_difference_is_named(both: Pair) -> None:
 
 
 def test_pages_resume_within_a_load_and_miss_nothing(api: Api) -> None:
+    many = 1_500
+    with (
+        db.engine("app").begin() as conn,
+        bulk.Load(conn, kinds.one(conn, "toilet"), actor="test", source="big") as load,
+    ):
+        spots = shapely.points(np.linspace(121.41, 121.49, many), np.full(many, 31.213))
+        load.add({"source_key": [str(i) for i in range(many)], "name": ["批量"] * many}, spots)
     feedpair.sealed()
     seen: list[str] = []
     after, pages = "0", 0
     while True:
-        page = api.get("/api/v1/changes", after=after, limit=7, kinds="toilet").json()
+        page = api.get("/api/v1/changes", after=after, limit=37, kinds="toilet").json()
         seen += [one["key"] for one in page["changes"]]
         after, pages = page["next"], pages + 1
         if not page["more"]:
             break
     with db.engine("app").connect() as conn:
         ids = {str(i) for i in conn.scalars(text("select id from sanitation.toilet"))}
-    assert set(seen) == ids and len(seen) == len(ids) and pages > 20
+    assert set(seen) == ids and len(seen) == len(ids) and pages > 40
     assert api.get("/api/v1/changes", after=after, kinds="toilet").json()["changes"] == []
 
 

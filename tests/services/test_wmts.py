@@ -48,8 +48,14 @@ def test_a_picture_shows_things_where_they_are(api: Api) -> None:
     kvp = api.get("/wmts", SERVICE="WMTS", REQUEST="GetTile", LAYER="toilet", STYLE="day", FORMAT="image/png",
                   TILEMATRIXSET="WebMercatorQuad", TILEMATRIX=str(Z), TILEROW=str(Y), TILECOL=str(X))  # fmt: skip
     assert kvp.content == rest.content
-    known = {"Authorization": api.headers("dispatcher")["Authorization"], "If-None-Match": rest.headers["etag"]}
-    assert api.http.get(f"/wmts/toilet/day/WebMercatorQuad/{Z}/{Y}/{X}.png", headers=known).status_code == 304
+    known = {
+        "Authorization": api.headers("dispatcher")["Authorization"],
+        "If-None-Match": rest.headers["etag"],
+    }
+    assert (
+        api.http.get(f"/wmts/toilet/day/WebMercatorQuad/{Z}/{Y}/{X}.png", headers=known).status_code
+        == 304
+    )
     base = pixels(api.get(f"/wmts/base/night/WebMercatorQuad/{Z}/{Y}/{X}.png").content)
     assert (base[..., 3] == 255).all() and len(np.unique(base.reshape(-1, 4), axis=0)) > 3
     vector = api.get(f"/wmts/toilet/day/WebMercatorQuad/{Z}/{Y}/{X}.mvt")

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
 from twin import cases, catalogue, pastnames
+from twin.bulk import spans
 from twin.errors import BadRequest
 from twin.eventview import PROCESS, View
 from twin.feed import owners
@@ -65,7 +66,7 @@ class Page:
     more: bool
 
 
-_ENTRIES = text(
+ENTRIES = text(
     "select s.seq, j.* from twin.sealed s join twin.journal j on j.id = s.entry "
     "where s.seq > :after and j.class in ('thing', 'load', 'case', 'feed') order by s.seq limit :n"
 )
@@ -118,7 +119,7 @@ class Reader:
         return Page(self._told(found), at if more else max(at, Cursor(last)), more)
 
     def _entries(self, after: int) -> Sequence[Any]:
-        return self.conn.execute(_ENTRIES, {"after": after, "n": LOOKED_AT}).all()
+        return self.conn.execute(ENTRIES, {"after": after, "n": LOOKED_AT}).all()
 
     def _last(self) -> int:
         asked = text("select coalesce(max(seq), 0) from twin.sealed")
@@ -135,8 +136,8 @@ class Reader:
                 yield 0, change
         elif kind is None:
             return
-        elif of == "load" and note.get("nums"):
-            yield from self._rows(entry, kind, note["nums"], start, room)
+        elif of == "load":
+            yield from self._rows(entry, kind, spans(note.get("nums") or "{}"), start, room)
         elif of == "feed" and entry.action == "assert" and note.get("peer") == self.peer:
             for change in self._standing(entry, kind, note["ids"]):
                 yield 0, change | {"assert": True}
@@ -193,14 +194,14 @@ class Reader:
         }
 
     def _rows(
-        self, entry: Any, kind: Kind, nums: Sequence[Sequence[int]], start: int, room: int
+        self, entry: Any, kind: Kind, nums: Sequence[tuple[int, int]], start: int, room: int
     ) -> Iterator[tuple[int, Change]]:
         """Yield the rows that a load brought and that still stand, in the order of their numbers."""
-        for low, high in nums:
+        for low, beyond in nums:
             at = max(low, start + 1)
-            while at <= high and room > 0:
+            while at < beyond and room > 0:
                 rows = self._select(
-                    kind, "t.num between :low and :high", {"low": at, "high": high}, room
+                    kind, "t.num >= :low and t.num < :high", {"low": at, "high": beyond}, room
                 )
                 for row in rows:
                     yield row["num"], self._upsert(entry, kind, row)

@@ -44,6 +44,7 @@ def main(arguments: list[str]) -> int:
 def install(*, tests: bool = False) -> None:
     """Install Debian packages, libraries and bundle; each is skipped when it is there already."""
     config = settings()
+    checks.own_certificate(config.home)
     checks.public_host(config)
     checks.debian_warning()
     known = (VENV / "project.stamp").exists()

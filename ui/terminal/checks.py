@@ -18,6 +18,7 @@ from ui.terminal.report import SetupError, say
 GIB = 1024**3
 FIRST_START_BYTES = 3 * GIB
 LATER_START_BYTES = GIB // 2
+TLS = "tls"
 SHARED_HOMES = Path("/var/lib/lvrong-twin")
 
 
@@ -31,6 +32,13 @@ def debian_warning() -> None:
         say("! This is not Debian 12 (bookworm); ./up is only tested there and goes on regardless.")
 
 
+def own_certificate(home: Path) -> None:
+    """Let this start, and all it starts, use what `twin cert` made, unless another is given."""
+    cert, key = home / TLS / "host.pem", home / TLS / "host.key"
+    if "TWIN_TLS_CERT" not in os.environ and cert.exists() and key.exists():
+        os.environ["TWIN_TLS_CERT"], os.environ["TWIN_TLS_KEY"] = str(cert), str(key)
+
+
 def public_host(config: Settings) -> None:
     """Refuse to open an unencrypted door to the network unless that was asked for."""
     try:
@@ -40,8 +48,9 @@ def public_host(config: Settings) -> None:
     tls = os.environ.get("TWIN_TLS_CERT") and os.environ.get("TWIN_TLS_KEY")
     if not (loopback or tls or config.insecure):
         raise SetupError(
-            f"TWIN_HOST={config.host} would serve without encryption; set TWIN_TLS_CERT and "
-            "TWIN_TLS_KEY, or TWIN_INSECURE=1 if you accept that (every screen will say so)."
+            f"TWIN_HOST={config.host} would serve without encryption; run `twin cert NAME` (or set "
+            "TWIN_TLS_CERT and TWIN_TLS_KEY), or TWIN_INSECURE=1 if you accept that (every screen "
+            "will say so)."
         )
 
 

@@ -97,10 +97,10 @@ def ensure_server() -> None:
         conn.execute("revoke create on schema public from public")
 
 
-def ensure_tables() -> None:
-    """Apply missing migrations and publish what is shipped."""
+def ensure_tables(*, people: bool = True) -> None:
+    """Apply missing migrations and publish what is shipped; accounts are made unless `people` is false."""
     db.migrate()
-    setup.publish_shipped()
+    setup.publish_shipped(people=people)
 
 
 def ensure_demo() -> None:

@@ -44,6 +44,7 @@ def _act(arguments: list[str]) -> int:
         return status(config, as_json="--json" in arguments)
     home = checks.usable_home(config.home)
     os.environ["TWIN_HOME"] = str(home)
+    checks.own_certificate(home)
     settings.cache_clear()
     config = settings()
     running = _running(config.home)

@@ -10,11 +10,11 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 3000,
     rolldownOptions: {
-      input: { mapkit: "src/mapkit/index.ts", wall: "wall.html", console: "console.html", patrol: "patrol.html", login: "login.html" },
+      input: { mapkit: "src/mapkit/index.ts", ogc: "src/ogc/main.ts", wall: "wall.html", console: "console.html", patrol: "patrol.html", login: "login.html" },
       preserveEntrySignatures: "strict",
       output: {
-        // mapkit keeps its name: the workbench and notebooks import it by address.
-        entryFileNames: (chunk) => (chunk.name === "mapkit" ? "mapkit.js" : "assets/[name]-[hash].js"),
+        // mapkit keeps its name: the workbench and notebooks import it by address, as the pages of /ogc do with ogc.
+        entryFileNames: (chunk) => (["mapkit", "ogc"].includes(chunk.name) ? `${chunk.name}.js` : "assets/[name]-[hash].js"),
         assetFileNames: (asset) => (asset.names.includes("mapkit.css") ? "mapkit.css" : "assets/[name]-[hash][extname]"),
         chunkFileNames: "assets/[name]-[hash].js",
       },

@@ -38,7 +38,7 @@ def database() -> Iterator[None]:
     try:
         os.environ["TWIN_DATABASE_URL"] = f"postgresql://{admin.hostname}:{admin.port}/{name}"
         db.forget_engines()
-        prepare.ensure_tables()
+        prepare.ensure_tables(people=False)
         _districts()
         yield
     finally:

@@ -1,6 +1,6 @@
 /** The API door: same-origin requests, problem+json made into one error with a code. */
 export class Problem extends Error {
-  constructor(readonly status: number, readonly code: string, message: string) {
+  constructor(readonly status: number, readonly code: string, message: string, readonly reason?: string) {
     super(message);
   }
 }
@@ -11,8 +11,8 @@ export function uuid(): string {
 
 async function answer(response: Response): Promise<unknown> {
   if (response.ok) return response.status === 204 ? null : response.json();
-  const said = (await response.json().catch(() => ({}))) as { code?: string; detail?: string; title?: string };
-  throw new Problem(response.status, said.code ?? `http_${response.status}`, said.detail ?? said.title ?? response.statusText);
+  const said = (await response.json().catch(() => ({}))) as { code?: string; detail?: string; title?: string; reason?: string; rule?: string };
+  throw new Problem(response.status, said.code ?? `http_${response.status}`, said.detail ?? said.title ?? response.statusText, said.reason ?? said.rule);
 }
 
 export async function get<T>(path: string): Promise<T> {
@@ -22,6 +22,12 @@ export async function get<T>(path: string): Promise<T> {
 export async function post<T>(path: string, body: unknown, key = uuid()): Promise<T> {
   const headers = { "Content-Type": "application/json", Accept: "application/json", "Idempotency-Key": key };
   return (await answer(await fetch(path, { method: "POST", headers, body: JSON.stringify(body) }))) as T;
+}
+
+/** A change by PUT, PATCH or DELETE. */
+export async function send<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const headers = { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
+  return (await answer(await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) }))) as T;
 }
 
 export async function upload(blob: Blob): Promise<{ url: string; hash: string }> {

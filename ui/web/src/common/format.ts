@@ -54,3 +54,10 @@ export function when(at: string | number | Date, now = Date.now()): string {
 export function called(ev: Event): string {
   return !ev.title || ev.title === ev.category_title?.zh ? tt(ev.category_title) || ev.title : ev.title;
 }
+
+const STAMP = new Intl.DateTimeFormat("sv-SE", { timeZone: ZONE, dateStyle: "short", timeStyle: "short" });
+
+/** A moment in full: 2026-11-21 18:05. */
+export function stamp(at: string | number | Date): string {
+  return STAMP.format(new Date(at));
+}

@@ -2,9 +2,11 @@
 export interface Titled { zh: string; en: string }
 export type LonLat = [number, number];
 
-export interface Session { user: string; name: Titled | string; roles: string[]; districts: string[] | null; crew: string | null; expires_at: string }
+export interface Session { user: string; name: Titled | string; roles: string[]; districts: string[] | null; crew: string | null; expires_at: string;
+  acts: string[]; role_titles: Titled[]; organisation: { code: string; type: string; name: Titled } | null; streets: string[] | null; area: boolean;
+  second_factor: boolean; recovery_left: number; first: "password" | "totp" | null; password_until: string | null }
 export interface Config {
-  product: Titled; demo: boolean; generated: Titled | null; insecure: boolean; lang: string;
+  product: Titled; demo: boolean; generated: Titled | null; insecure: boolean; lang: string; single_sign_on: { title: Titled } | null;
   bounds: [number, number, number, number]; center: LonLat; zoom: number; version: string; time: string;
 }
 export interface Photo { url: string; thumb: string; stage: string | number; at: string }

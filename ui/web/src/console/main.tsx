@@ -14,9 +14,15 @@ import * as s from "./state";
 
 const loaded = new Map<string, ComponentType>();
 
+/** The pages of who looks; who must first change the password sees their own account alone. */
+function mine(): Page[] {
+  const { acts, first } = s.session.value;
+  return pages.filter((p) => (first ? p.path === "me" : !p.act || acts.includes(p.act)));
+}
+
 function current(): Page {
   const first = s.path.value.split("/")[0];
-  return pages.find((p) => p.path === first) ?? pages[0]!;
+  return mine().find((p) => p.path === first) ?? mine()[0]!;
 }
 
 function Nav() {
@@ -27,7 +33,7 @@ function Nav() {
       <a class="brand" href="/wall" title={t("console.wall")}><img src="/ui/icon.svg" width="24" height="24" alt="" />{t("product")}</a>
       <p class="scope muted small">{t("console.title")}</p>
       <ul>
-        {pages.map((p, i) => (
+        {mine().map((p, i) => (
           <li>
             <a href={`/console/${p.path}`} accessKey={String(i + 1)} aria-current={p === current() ? "page" : undefined}
               onClick={(e) => { if (e.metaKey || e.ctrlKey || e.button) return; e.preventDefault(); s.go(p.path); }}>
@@ -38,7 +44,7 @@ function Nav() {
       </ul>
       <div class="foot">
         <a href="/wall"><Icon name="map" size={18} />{t("console.wall")}</a>
-        <div class="who"><Icon name="user" size={18} /><span class="grow cut">{tt(who.name) || who.user}</span>
+        <div class="who"><Icon name="user" size={18} /><span class="grow cut" title={tt(who.organisation?.name)}>{tt(who.name) || who.user}</span>
           <button class="ghost" aria-label={t("signout")} title={t("signout")} onClick={() => void signOut()}><Icon name="log-out" size={18} /></button>
         </div>
         <div class="switches">

@@ -6,10 +6,15 @@ export interface Page {
   path: string;
   title: Key;
   icon: string;
+  /** The act that a role must include; pages without one are everybody's. */
+  act?: string;
   load: () => Promise<{ default: ComponentType }>;
 }
 
 export const pages: Page[] = [
-  { path: "data", title: "console.data", icon: "upload", load: () => import("./data/page") },
-  { path: "catalogue", title: "console.catalogue", icon: "layers", load: () => import("./catalogue/page") },
+  { path: "data", title: "console.data", icon: "upload", load: () => import("./data/page"), act: "data.write" },
+  { path: "catalogue", title: "console.catalogue", icon: "layers", load: () => import("./catalogue/page"), act: "map.read" },
+  { path: "accounts", title: "console.accounts", icon: "users", load: () => import("./accounts/page"), act: "user.read" },
+  { path: "audit", title: "console.audit", icon: "shield-check", load: () => import("./audit/page"), act: "audit.read" },
+  { path: "me", title: "console.me", icon: "id-card", load: () => import("./me/page") },
 ];

@@ -9,6 +9,7 @@ import { startTheme } from "../common/theme";
 import type { Config, Session } from "../common/types";
 
 function nextPage(who: Session): string {
+  if (who.first) return "/console/me";
   const asked = new URLSearchParams(location.search).get("next");
   if (asked && /^\/[a-z]/.test(asked)) return asked;
   return who.crew ? "/patrol" : "/wall";
@@ -29,19 +30,26 @@ function Shore() {
 }
 
 function Login({ config }: { config: Config | null }) {
-  const [why, setWhy] = useState<string | null>(null);
+  const sso = new URLSearchParams(location.search).get("sso");
+  const [why, setWhy] = useState<string | null>(sso && (sso === "no_grant" ? t("login.sso.nobody") : t("login.sso.failed")));
   const [busy, setBusy] = useState(false);
+  const [asksCode, setAsksCode] = useState(false);
   const enter = async (e: SubmitEvent) => {
     e.preventDefault();
     const form = new FormData(e.currentTarget as HTMLFormElement);
     setBusy(true);
     setWhy(null);
     try {
-      const who = await post<Session>("/api/v1/session", { user: String(form.get("user")).trim(), password: String(form.get("password")) });
+      const code = String(form.get("code") ?? "").trim();
+      const said = { user: String(form.get("user")).trim(), password: String(form.get("password")), ...(code ? { code } : {}) };
+      const who = await post<Session>("/api/v1/session", said);
       location.href = nextPage(who);
     } catch (e2) {
-      setWhy(e2 instanceof Problem && e2.status === 401 ? t("login.wrong") : (e2 as Error).message);
       setBusy(false);
+      const problem = e2 instanceof Problem ? e2 : null;
+      if (problem?.code === "code_needed") { setAsksCode(true); return; }
+      const known = { locked: t("login.locked"), code: t("login.code.wrong"), altered: t("login.altered") }[problem?.reason ?? ""];
+      setWhy(known ?? (problem?.status === 401 ? t("login.wrong") : (e2 as Error).message));
     }
   };
   return (
@@ -53,9 +61,11 @@ function Login({ config }: { config: Config | null }) {
         <form onSubmit={enter} aria-label={t("login.title")}>
           <label class="field"><span>{t("login.user")}</span><input name="user" autocomplete="username" autocapitalize="none" required autofocus /></label>
           <label class="field"><span>{t("login.password")}</span><input name="password" type="password" autocomplete="current-password" required /></label>
+          {asksCode && <label class="field"><span>{t("login.code")}</span><input name="code" autocomplete="one-time-code" inputMode="numeric" maxLength={32} required ref={(e) => e?.focus()} /></label>}
           {why && <p class="why" role="alert">{why}</p>}
           <button class="btn main" disabled={busy}>{busy ? t("login.entering") : t("login.enter")}</button>
         </form>
+        {config?.single_sign_on && <a class="btn sso" href={`/api/v1/sign-in?next=${encodeURIComponent(new URLSearchParams(location.search).get("next") ?? "/wall")}`}>{t("login.sso", { house: tt(config.single_sign_on.title) })}</a>}
         {config?.demo && <p class="demo muted small">{t("login.demo")} <code>$TWIN_HOME/secrets/demo-logins</code></p>}
       </main>
       <footer class="muted small">

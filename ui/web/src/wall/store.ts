@@ -14,7 +14,7 @@ export const tree = signal<LayerTree>({ groups: [] });
 export const hidden = signal<Set<string>>(new Set());
 export const categories = signal<Category[]>([]);
 
-export const live = signal({ open: false, heard: 0, skew_ms: 0, frame_ms: 0, seq: 0 });
+export const live = signal({ open: false, heard: 0, skew_ms: 0, lag_ms: 0, seq: 0 });
 /** Ticks every second; a panel that shows a span of time reads it. */
 export const clock = signal(Date.now());
 export const movers = new Movers();
@@ -178,7 +178,7 @@ export function goLive(): void {
     entry: heard,
     tick: ticked,
     frame: (frame) => {
-      live.value = { ...live.value, heard: Date.now(), frame_ms: frame.t_ms };
+      live.value = { ...live.value, heard: Date.now(), lag_ms: Date.now() + live.value.skew_ms - frame.t_ms };
       if (moment.value !== null) return;
       movers.apply(frame, performance.now(), movers.size === 0);
       moverCount.value = movers.size;

@@ -66,11 +66,11 @@ function Search() {
 
 function Clock() {
   void s.clock.value;
-  const { open, heard, skew_ms, frame_ms } = s.live.value;
+  const { open, heard, lag_ms } = s.live.value;
   const past = s.moment.value;
   const now = Date.now();
-  // The lag is the age of the newest thing heard on the socket, by the server's own clock.
-  const lag = frame_ms && now - heard < 4000 ? Math.max(0, Math.min(60, (heard + skew_ms - frame_ms) / 1000)) : (now - heard) / 1000;
+  // The lag is how old the newest frame was when it came, by the server's own clock; silence of the socket counts.
+  const lag = now - heard < 4000 ? Math.max(0, Math.min(60, lag_ms / 1000)) : (now - heard) / 1000;
   const lost = !open || now - heard > 6000;
   return (
     <div class="clock" role="status" aria-live="off">

@@ -1,0 +1,1 @@
+"""Other servers on the same tables, installed apart: what they cost beside ours."""
