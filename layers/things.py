@@ -190,7 +190,7 @@ def _polygons(kind: Kind, p: Palette) -> list[Layer]:
     if not ground and kind.symbol.get("label"):
         made.append(
             _source(kind, "-name", pick=False, type="symbol", minzoom=zoom + 2,
-                    layout=_name(kind, zoom) | {"text-anchor": "center", "text-offset": [0, 0]},
+                    layout=_name(kind, zoom) | {"text-anchor": "center", "text-offset": [0, 0], "text-padding": 48},
                     paint={"text-color": p.muted, "text-halo-color": p.halo, "text-halo-width": 1.3})
         )  # fmt: skip
     return made

@@ -44,6 +44,14 @@ async def png(
 
 def _paint(packed: bytes, layer: str, kinds: list[Kind], theme: str) -> bytes:
     found = paint.layers(isal_zlib.decompress(packed, _GZIP)) if packed else {}
-    sheets = [(found[k.kind], ink.of(k, theme)) for k in kinds if k.kind in found]
+    sheets = [
+        (group, ink.of(k, theme)) for k in kinds for group in _by_share(found.get(k.kind, []))
+    ]
     ground = paint.said(Palette(theme).ground) if layer == "base" else (0, 0, 0, 0)
     return paint.picture(SIDE, SIDE, sheets, ground=ground)
+
+
+def _by_share(features: list[paint.Feature]) -> list[list[paint.Feature]]:
+    """Return features in sheets that lie upon each other: outlines by share, the widest below."""
+    shares = sorted({int(f.said.get("share", 0)) for f in features})
+    return [[f for f in features if int(f.said.get("share", 0)) == share] for share in shares]

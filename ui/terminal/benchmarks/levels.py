@@ -10,7 +10,7 @@ import shapely
 from sqlalchemy import text
 
 from gis.tiles import tile_of
-from twin import bulk, counts, db, kinds, levels
+from twin import bulk, counts, db, kinds, levels, things
 from twin.errors import Unavailable
 from ui.terminal.benchmarks import Figure, figure, serving
 from ui.terminal.benchmarks.scratch import database, patches
@@ -75,12 +75,17 @@ def _drawn(on: serving.Server, zoom: int) -> list[Figure]:
 
 
 def _changed(kind: kinds.Kind) -> Figure:
-    """Return how long a tile of the finest level and all above it take to be made anew."""
+    """Return how long it takes to bring all levels up to one thing that went."""
+    near = text(
+        f"select id, st_x(p), st_y(p) from (select id, st_pointonsurface(geom) p from forestry.{KIND} "
+        "where geom && st_makeenvelope(:x, 31.2, :x + 0.02, 31.22, 4326) limit 1) q"
+    )
     took = []
     for i in range(5):
-        tile = tile_of(121.1 + i * 0.1, 31.2, levels.finest(kind))[1:]
-        began = time.perf_counter()
         with db.engine("app").begin() as conn:
-            levels.remake(conn, kind, {tile})
-        took.append(time.perf_counter() - began)
+            thing, lon, lat = conn.execute(near, {"x": 121.1 + i * 0.1}).one()
+            things.remove(conn, kind, [thing], actor="bench")
+            began = time.perf_counter()
+            levels.remake(conn, kind, {tile_of(lon, lat, levels.finest(kind))[1:]})
+            took.append(time.perf_counter() - began)
     return figure("a changed place in all levels, median", statistics.median(took), "s")
