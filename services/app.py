@@ -45,7 +45,7 @@ from services.tiles.levels import follow as level_news
 from services.tiles.ogc import router as ogc_tiles
 from services.tiles.wmts import router as wmts
 from services.versions.endpoints import router as versions
-from services.web import auth, errors, meters
+from services.web import auth, described, errors, meters
 from services.web.access import Access
 from services.web.head import Head
 from twin import db, pool
@@ -89,6 +89,7 @@ def create_app() -> FastAPI:
         lifespan=_life,
     )
     errors.install(app)
+    described.install(app)
     for router in (
         tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
         events, dispatch, open311, things, positions, boards, files, live,

@@ -111,15 +111,14 @@ def _grants_hold(conn: Connection, row: Any) -> None:
 
 
 def _note_failure(conn: Connection, row: Any, user: str, address: str, now: datetime) -> None:
-    locks = False
-    if row is not None:
-        failed = row.failed + 1
-        locks = failed >= FAILURES
-        conn.execute(
-            text('update twin.account set failed = :f, locked_until = :l where "user" = :u'),
-            {"f": 0 if locks else failed, "l": now + LOCK_FOR if locks else row.locked_until,
-             "u": user},
-        )  # fmt: skip
+    failed = row.failed + 1 if row else 1
+    locks = row is not None and failed >= FAILURES
+    until = now + LOCK_FOR if locks else (row.locked_until if row else None)
+    # An unknown user takes the same steps; the update finds nothing.
+    conn.execute(
+        text('update twin.account set failed = :f, locked_until = :l where "user" = :u'),
+        {"f": 0 if locks else failed, "l": until, "u": user},
+    )
     note = {"user": user[:64], "address": address, "locked": locks}
     journal.append(conn, cls="security", action="login.refused", actor="-", note=note, level=3)
 

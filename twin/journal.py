@@ -71,6 +71,20 @@ def append_many(conn: Connection, select_sql: str, params: Mapping[str, Any] | N
     return conn.execute(text(sql), dict(params or {})).rowcount
 
 
+# Entries of class security that end no session and change no grant.
+HARMLESS = frozenset({"login", "login.refused", "refused", "token.issue", "step_up", "key.add"})
+
+
+def whom(entry: Mapping[str, Any]) -> str | None:
+    """Return the user (or `key:id`) whose sessions or grants a security entry is about; None: all."""
+    said = {**(entry["note"] or {}), **(entry["after"] or {})}
+    if str(entry["action"]).startswith(("organisation.", "grants.")):
+        return None
+    if entry["action"] == "key.revoke":
+        return f"key:{said.get('key')}"
+    return str(said.get("user") or entry["actor"])
+
+
 def entries(
     conn: Connection, *, after: int, limit: int = 500, classes: Sequence[str] = ()
 ) -> Sequence[Any]:

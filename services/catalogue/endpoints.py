@@ -119,7 +119,12 @@ def failures(
         kind = running.one(conn, person, name)
         rows = repository.failing(conn, person, kind, rule, after, limit + 1)
         known = names.things(conn)
-    shown = [{**r._mapping, "district_name": known.get(r.district or "")} for r in rows[:limit]]
+    quiet = repository.quiet_rules(person, kind)
+    shown = [
+        {**r._mapping, "district_name": known.get(r.district or ""),
+         "detail": None if r.rule in quiet else r.detail}
+        for r in rows[:limit]
+    ]  # fmt: skip
     following = shown[-1]["num"] if len(rows) > limit else None
     if f == "geojson":
         made = [

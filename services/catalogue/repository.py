@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from twin import catalogue, rulebook
 from twin.kinds import Kind
 from twin.scope import Actor, scope_sql
 
@@ -72,6 +74,16 @@ def failures_by_rule(conn: Connection, actor: Actor, kinds: Mapping[str, Kind]) 
     )
     # What speaks of a kind as a whole stands without a district: for those who see the whole city.
     return [r for r in rows if _mine(actor, kinds[r.kind], r.district)]
+
+
+def quiet_rules(actor: Actor, kind: Kind) -> frozenset[str]:
+    """Return the rules whose reasons would tell what stands in fields that the actor may not see."""
+    hidden = set(kind.fields) - set(catalogue.fields(kind, actor))
+    return frozenset(
+        rule.id
+        for rule in rulebook.rules(kind)
+        if hidden & {*rule.fields, *re.findall(r"\w+", rule.expr or "")}
+    )
 
 
 def failing(

@@ -5,24 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from services.features.asked import DEFAULT_LIMIT, KNOWN, MAX_LIMIT
-from services.features.links import GEOJSON
-
-PROBLEM: dict[str, Any] = {
-    "description": "What is wrong, in one sentence, with a stable code (RFC 9457)",
-    "content": {
-        "application/problem+json": {
-            "schema": {
-                "type": "object",
-                "required": ["type", "title", "status", "code", "detail"],
-                "properties": {
-                    "type": {"type": "string"}, "title": {"type": "string"},
-                    "status": {"type": "integer"}, "code": {"type": "string"},
-                    "detail": {"type": "string"},
-                },
-            }
-        }
-    },
-}  # fmt: skip
+from services.features.links import GEOJSON, OPENAPI
+from services.web.described import PROBLEM
 
 
 def _query(name: str, about: str, **schema: Any) -> dict[str, Any]:
@@ -137,6 +121,10 @@ assert {one["name"] for one in LIST} == KNOWN, "every parameter that is read is 
 DOCUMENT: dict[str, Any] = {
     "parameters": [FORM],
     "responses": answers("application/json", {"type": "object"}, "The document", "text/html"),
+}  # fmt: skip
+API: dict[str, Any] = {
+    "parameters": [FORM],
+    "responses": answers(OPENAPI, {"type": "object"}, "This description", "text/html"),
 }  # fmt: skip
 OF_COLLECTION: dict[str, Any] = {
     "parameters": [COLLECTION, FORM],

@@ -95,7 +95,7 @@ async def conformance(request: Request) -> Response:
     return _answer(request, said, "符合性 Conformance")
 
 
-@router.get("/ogc/api", openapi_extra=described.DOCUMENT)
+@router.get("/ogc/api", openapi_extra=described.API)
 async def api(request: Request, actor: Caller) -> Response:
     """The OpenAPI description, with every collection that the caller may read."""
     if formats.wanted(request, formats.OF_DOCUMENT | {"json": OPENAPI}) == "html":

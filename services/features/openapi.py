@@ -11,6 +11,7 @@ import orjson
 from services.features import described, schemas
 from services.features.asked import HEADER, KNOWN
 from services.features.links import GEOJSON, SCHEMA, url
+from services.web.described import PROBLEM
 from twin import catalogue
 from twin.kinds import Kind
 from twin.scope import Actor
@@ -54,7 +55,7 @@ def document(kinds: dict[str, Kind], actor: Actor) -> dict[str, Any]:
                 "session": {"type": "apiKey", "in": "cookie", "name": "twin_session"},
             },
             "parameters": {_name(p): p for p in _SHARED},
-            "responses": {"problem": described.PROBLEM},
+            "responses": {"problem": PROBLEM},
             "schemas": {
                 **{kind.kind: _feature(kind, actor) for kind in kinds.values()},
                 **(

@@ -138,7 +138,10 @@ def _said(kind: Kind, name: str) -> str:
         return " ".join(_HEAD[name])
     field = kind.fields[name]
     unit = units.shown(field.unit)
-    return f"{field.title['zh']} {field.title['en']}" + (f" ({unit})" if unit else "")
+    if unit is None:
+        return f"{field.title['zh']} {field.title['en']}"
+    both = unit["zh"] if unit["zh"] == unit["en"] else f"{unit['zh']} {unit['en']}"
+    return f"{field.title['zh']} {field.title['en']} ({both})"
 
 
 def _cell(kind: Kind, name: str, row: Mapping[str, Any]) -> str:

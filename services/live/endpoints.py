@@ -31,7 +31,7 @@ async def live(socket: WebSocket) -> None:
         await socket.close(POLICY, "log in first")
         return
     await socket.accept()
-    client = Client(actor)
+    client = Client(actor, token=str(token))
     hub.clients.add(client)
     hello = {"type": "hello", "seq": hub.seq, "time": datetime.now(UTC).isoformat()}
     client.push(json.dumps(hello))
@@ -52,6 +52,12 @@ async def _send(socket: WebSocket, client: Client) -> None:
     while True:
         await client.wake.wait()
         client.wake.clear()
+        if client.doubted:
+            client.doubted = False
+            # A session that has ended, or whose grants have changed, must not go on listening.
+            if await asyncio.to_thread(auth.actor_for, client.token) != client.actor:
+                await socket.close(POLICY, "the session has ended")
+                return
         while client.messages:
             await socket.send_text(client.messages.popleft())
         frame, client.frame = client.frame, None

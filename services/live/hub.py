@@ -48,6 +48,8 @@ class Client:
     lost: bool = False
     seen: int = 0
     catching_up: bool = False
+    token: str = ""
+    doubted: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def push(self, message: str) -> None:
@@ -56,6 +58,11 @@ class Client:
             self.lost = True
         else:
             self.messages.append(message)
+        self.wake.set()
+
+    def doubt(self) -> None:
+        """Ask anew whether the session still stands: a grant or a session has changed."""
+        self.doubted = True
         self.wake.set()
 
     def tell(self, entry: dict[str, Any]) -> None:
@@ -230,6 +237,8 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
             view.definition(said["after"])  # now, while the connection is open; shown after it
             entry["case"] = said["after"]
             entry["view"] = view
+        if said["class"] == "security":
+            entry["about"] = journal.whom(said)
         if said["class"] == "thing":
             entry["box"] = _box(said["before"], said["after"], entry["point"])
             after_ = said["after"] or said["before"] or {}
@@ -267,6 +276,9 @@ def _positions(shape: dict[str, Any] | None) -> list[tuple[float, float]]:
     return found
 
 
+_INNER = frozenset({"case", "view", "level", "box", "street", "about"})
+
+
 def _seen_by(entry: dict[str, Any], actor: Actor) -> bool:
     kind = (catalogue.running() or {}).get(entry["kind"] or "")
     if kind is None and entry["class"] == "thing" and actor.kinds is not None:
@@ -285,9 +297,7 @@ def for_client(entry: dict[str, Any], client: Client) -> str | None:
     layer = "events" if entry["class"] == "case" else "things"
     if layer not in client.layers or not _inside(entry["point"], client.bbox, layer):
         return None
-    said = {k: v for k, v in entry.items() if k not in ("case", "view", "level", "box")} | {
-        "type": "entry"
-    }
+    said = {k: v for k, v in entry.items() if k not in _INNER} | {"type": "entry"}
     if "case" in entry:
         if not client.actor.may("event.read"):
             return None
@@ -304,6 +314,14 @@ def _inside(
     return bbox[0] <= point[0] <= bbox[2] and bbox[1] <= point[1] <= bbox[3]
 
 
+def doubt_on(entry: dict[str, Any]) -> None:
+    """Let the sockets of somebody whose session or grants changed be looked at anew."""
+    if entry["class"] == "security" and entry["action"] not in journal.HARMLESS:
+        for client in hub.clients:
+            if entry["about"] in (None, client.actor.user):
+                client.doubt()
+
+
 def forget_on(entry: dict[str, Any]) -> None:
     """Drop remembered names and kinds when the journal says that they changed."""
     if entry["class"] == "declaration":
@@ -313,4 +331,4 @@ def forget_on(entry: dict[str, Any]) -> None:
 
 
 hub = Hub()
-hub.listeners.append(forget_on)
+hub.listeners += [forget_on, doubt_on]

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from services.web import audit
 from services.web.meters import Meter, meter
-from twin import db, identity, keys, organisations, sessions
+from twin import db, identity, journal, keys, organisations, sessions
 from twin.errors import Forbidden, Unauthorized
 from twin.scope import ANONYMOUS, Actor
 from twin.settings import settings
@@ -105,12 +105,13 @@ def forget_all() -> None:
 
 def forget_on(entry: dict[str, Any]) -> None:
     """Follow the journal: what ends a session or changes a grant counts at once in every process."""
-    grants = entry["class"] == "security" and entry["action"] not in _HARMLESS
-    if grants or entry["kind"] == "contract_section":
+    if entry["class"] == "security" and entry["action"] not in journal.HARMLESS:
+        if entry["about"] is None:
+            forget_all()
+        else:
+            forget_user(entry["about"])
+    elif entry["kind"] == "contract_section":
         forget_all()
-
-
-_HARMLESS = frozenset({"login", "login.refused", "refused", "key.refused", "token.issue"})
 
 
 def actor_for(token: str | None, address: str = "-") -> Actor | None:

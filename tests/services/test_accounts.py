@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from services.identity import endpoints
 from services.web import audit, auth
@@ -180,6 +181,20 @@ def test_a_change_of_grants_counts_at_once(known: Api, admin: Browser) -> None:
         a for a in admin("GET", "/api/v1/accounts").json()["accounts"] if a["user"] == "mover"
     )
     assert row["disabled"] and row["unaltered"] and "password" not in row and "mac" not in row
+
+
+def test_a_live_socket_ends_with_its_session(known: Api, browser: Browser) -> None:
+    with db.engine("app").begin() as conn:
+        token = identity.issue_token(conn, "commander", 1, "t")
+    with known.http.websocket_connect(
+        "/live", headers={"Authorization": f"Bearer {token}"}
+    ) as socket:
+        assert "hello" in socket.receive_text()
+        with db.engine("app").begin() as conn:
+            identity.change(conn, "commander", {"clearance": 2}, "t")
+        with pytest.raises(WebSocketDisconnect):
+            while True:
+                socket.receive_text()
 
 
 def test_the_tree_is_read_and_changed(admin: Browser) -> None:

@@ -22,12 +22,10 @@ EPSG = "http://www.opengis.net/def/crs/EPSG/0/"
 def east(api: Api) -> Iterator[str]:
     """An account that may write, in Xuhui alone."""
     with db.engine("app").begin() as conn:
-        conn.execute(
-            text(
-                'insert into twin.account ("user", name, password, roles, districts, clearance) '
-                "values ('east', '{\"zh\": \"东\", \"en\": \"East\"}', '-', '{planner}', '{310104}', 2)"
-            )
-        )
+        identity.add_account(
+            conn, user="east", name={"zh": "东", "en": "East"}, password=None, roles=["planner"],
+            districts=["310104"], clearance=2, crew=None, actor="t",
+        )  # fmt: skip
         api.tokens["east"] = identity.issue_token(conn, "east", 1, "t")
     yield "east"
 

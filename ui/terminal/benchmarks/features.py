@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import statistics
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -19,7 +20,8 @@ PAGES = 200
 USER = "commander"
 LIMITED = "district-310104"
 DISTRICT = "310104"
-# About two thousand buildings, or six thousand street trees, in the denser parts of the city.
+# A box holds about as much, however dense a kind stands.
+HITS = 2000
 HALF_DEG = 0.02
 ROUNDS = 3
 CASES = (
@@ -66,8 +68,24 @@ def boxes(kind: Kind, count: int, limit: int, district: str | None = None) -> li
         share = min(100.0, 300_000 / total)
         rows = conn.execute(asked_for, {"share": share, "district": district}).all()
     chosen = random.Random(7).choices([tuple(r) for r in rows], k=count)
-    corners = [(x - HALF_DEG, y - HALF_DEG, x + HALF_DEG, y + HALF_DEG) for x, y in chosen]
+    half = _half(kind, chosen[:40])
+    corners = [(x - half, y - half, x + half, y + half) for x, y in chosen]
     return [{"bbox": ",".join(f"{v:.6f}" for v in c), "limit": str(limit)} for c in corners]
+
+
+def _half(kind: Kind, places: Sequence[tuple[float, float]]) -> float:
+    """Return half the side of boxes that hold HITS things in the middle."""
+    half = HALF_DEG
+    inside = text(
+        f"select count(*) from {kind.topic}.{kind.kind} "
+        "where geom && st_expand(st_setsrid(st_makepoint(:x, :y), 4326), :half)"
+    )
+    with db.engine("app").connect() as conn:
+        for _ in range(4):
+            held = [conn.scalar(inside, {"x": x, "y": y, "half": half}) or 1 for x, y in places]
+            factor = float((HITS / statistics.median(held)) ** 0.5)
+            half = min(0.2, max(0.001, half * factor))
+    return half
 
 
 def paths(kind: Kind, queries: Sequence[Query]) -> list[str]:
