@@ -16,6 +16,7 @@ from twin.scope import Actor
 from ui.terminal.benchmarks import Figure, figure, serving
 
 TILES = 300
+CLIENTS = 8
 USER = "commander"
 CASES = (
     ("polygons", ("sub_compartment", "building", "green_space"), (14, 16)),
@@ -79,9 +80,13 @@ def _drawn(
             bare = serving.limit(
                 statement, [repository.values(who, *t) for t in wanted], rounds=3
             ).cpu_ms
-            ours = serving.measure(on, [_path(name, t) for t in wanted], headers, rounds=3)
+            paths = [_path(name, t) for t in wanted]
+            ours = serving.measure(on, paths, headers, rounds=3, clients=CLIENTS)
+            alone = serving.drive(on.port, paths, headers)
             made.append(figure(f"{what} {name} z{zoom}, CPU a tile", ours.cpu_ms, "ms", bare))
-            made.append(figure(f"{what} {name} z{zoom}, p95", ours.driven.quantile(0.95), "ms"))
+            made.append(
+                figure(f"{what} {name} z{zoom}, one client, p95", alone.quantile(0.95), "ms")
+            )
     return made
 
 
@@ -103,7 +108,7 @@ def _low(on: serving.Server, headers: dict[str, str], count: int) -> list[Figure
 def _kept(on: serving.Server, headers: dict[str, str]) -> list[Figure]:
     path = _path("base", tile_of(121.47, 31.23, 14))
     serving.drive(on.port, [path], headers)
-    done = serving.drive(on.port, [path], headers, clients=8, rounds=20_000)
+    done = serving.drive(on.port, [path], headers, clients=CLIENTS, rounds=20_000)
     return [
         figure("kept tile, 8 clients", done.rate, "requests/s"),
         figure("kept tile, 8 clients, p95", done.quantile(0.95), "ms"),
