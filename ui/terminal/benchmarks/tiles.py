@@ -17,7 +17,7 @@ from ui.terminal.benchmarks import Figure, figure, serving
 
 TILES = 300
 CLIENTS = 8
-USER = "commander"
+USER, LIMITED = "commander", "district-310104"
 CASES = (
     ("polygons", ("sub_compartment", "building", "green_space"), (14, 16)),
     ("points", ("sign", "street_tree"), (14, 16)),
@@ -34,7 +34,21 @@ def run(size: int) -> list[Figure]:
         made += _low(cold, headers, count)
     with serving.server("bench-tiles-kept") as warm:
         made += _kept(warm, headers)
+    made.append(_limited(count))
     return made
+
+
+def _limited(count: int) -> Figure:
+    """Return what a tile costs an account of one district, beside one of the whole city."""
+    with db.engine("app").connect() as conn:
+        kind = kinds.one(conn, "sign")
+    spent = []
+    for user in (USER, LIMITED):
+        who = actor(user)
+        statement = repository.prepared(kind, who, 14, Wish())
+        said = [repository.values(who, *t) for t in places(kind, 14, count)]
+        spent.append(serving.limit(statement, said, rounds=3).cpu_ms)
+    return figure("a tile for an account of one district, CPU", spent[1], "ms", spent[0])
 
 
 def actor(user: str) -> Actor:
