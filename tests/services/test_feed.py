@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -256,3 +257,40 @@ def test_owners_are_checked_with_file_line_and_key(tmp_path: Path) -> None:
             owners.read(path)
             owners.check(shipped, path)
         assert key.split(".")[-1] in why.value.detail and str(path) in why.value.detail
+
+
+def test_events_go_out_to_who_may_read_them(api: Api) -> None:
+    made = api.post("/api/v1/events", {"category": "broken_branch", "lon": 121.47, "lat": 31.22,
+                                       "description": "折枝"})  # fmt: skip
+    assert made.status_code == 201, made.text
+    feedpair.sealed()
+
+    def codes(user: str, kinds: str = "event") -> list[str]:
+        page = api.get("/api/v1/changes", user, kinds=kinds, limit=1000).json()
+        return [one["code"] for one in page["changes"]]
+
+    assert made.json()["code"] in codes("dispatcher")
+    assert made.json()["code"] in codes("district-310104")
+    assert made.json()["code"] not in codes("dispatcher", "toilet")
+    assert codes("auditor") == []
+
+
+def test_how_the_feeds_stand_is_shown_to_the_city_alone(api: Api) -> None:
+    said = api.get("/api/v1/changes/feeds", "planner").json()
+    assert set(said) == {"feeds", "refused", "reconciliation", "items"}
+    assert api.get("/api/v1/changes/feeds", "dispatcher").status_code == 403
+    me = api.get("/api/v1/changes/me", "district-310104").json()
+    assert me == {"user": "district-310104", "districts": ["310104"], "clearance": 2}
+
+
+def test_a_wait_ends_when_something_comes(api: Api) -> None:
+    end = api.get("/api/v1/changes", kinds="toilet", limit=1000)
+    while end.json()["more"]:
+        end = api.get("/api/v1/changes", kinds="toilet", limit=1000, after=end.json()["next"])
+    after = end.json()["next"]
+    assert api.get("/api/v1/changes", kinds="toilet", after=after, wait=0.2).json()["changes"] == []
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(api.get, "/api/v1/changes", kinds="toilet", after=after, wait=20)
+        add("late", 121.4788, name="刚来的")
+        found = waiting.result(timeout=20).json()["changes"]
+    assert [one["feature"]["properties"]["name"] for one in found] == ["刚来的"]
