@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.sql.elements import ClauseElement
@@ -30,9 +30,8 @@ STATEMENT_TIMEOUT_MS = 30_000
 _DIALECT = psycopg_dialect()  # type: ignore[no-untyped-call]
 _OPTIONS = f"-c timezone=UTC -c jit=off -c statement_timeout={STATEMENT_TIMEOUT_MS}"
 Connection = psycopg.AsyncConnection[Any]
-_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AsyncConnectionPool[Connection]]] = (
-    WeakKeyDictionary()
-)
+_AWAY = "The database is away or overloaded; try again in a moment."
+_stacks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Stack]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -85,18 +84,82 @@ class Statements:
         return found
 
 
+class _Stack:
+    """Connections of a role: the one that came back last goes out first, at most `SIZE` at once.
+
+    A pool that watches its connections from tasks of its own costs a quarter of what the database
+    needs for a small tile; here a connection that broke is noticed when it is handed back or out.
+    """
+
+    def __init__(self, role: str) -> None:
+        self.dsn = settings().dsn(role).replace("postgresql+psycopg://", "postgresql://")
+        self._idle: list[Connection] = []
+        self._free = asyncio.Semaphore(SIZE)
+
+    async def take(self) -> Connection:
+        """Return a living connection; Unavailable when there is none within `WAIT_S`."""
+        if self._free.locked():
+            try:
+                await asyncio.wait_for(self._free.acquire(), WAIT_S)
+            except TimeoutError as why:
+                raise Unavailable(_AWAY) from why
+        else:
+            await self._free.acquire()
+        while self._idle:
+            conn = self._idle.pop()
+            if not conn.closed:
+                return conn
+        try:
+            return await self._connect()
+        except BaseException as why:
+            self._free.release()
+            if isinstance(why, psycopg.Error):
+                raise Unavailable(_AWAY) from why
+            raise
+
+    async def _connect(self) -> Connection:
+        conn = await psycopg.AsyncConnection.connect(
+            self.dsn, autocommit=True, options=_OPTIONS, connect_timeout=5
+        )
+        # Every statement that comes this way is one of few texts and is worth preparing at once.
+        conn.prepare_threshold = 0
+        conn.prepared_max = 1000
+        return conn
+
+    async def give(self, conn: Connection) -> None:
+        """Take a connection back; one that is broken or in the middle of something is closed."""
+        if conn.closed:
+            # The database went away: what lies idle broke with it.
+            await self.close()
+        elif conn.pgconn.transaction_status != TransactionStatus.IDLE:
+            await conn.close()
+        else:
+            self._idle.append(conn)
+        self._free.release()
+
+    async def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            await self._idle.pop().close()
+
+
 @asynccontextmanager
 async def connection(role: str = "app") -> AsyncIterator[Connection]:
     """Lend an autocommitting connection of a role; Unavailable when the database is away."""
-    pool = await _pool(role)
-    try:
-        conn = await pool.getconn()
-    except PoolTimeout as why:
-        raise Unavailable("The database is away or overloaded; try again in a moment.") from why
+    stack = _stack(role)
+    conn = await stack.take()
     try:
         yield conn
     finally:
-        await pool.putconn(conn)
+        await stack.give(conn)
+
+
+def _stack(role: str) -> _Stack:
+    mine = _stacks.setdefault(asyncio.get_running_loop(), {})
+    found = mine.get(role)
+    if found is None:
+        found = mine[role] = _Stack(role)
+    return found
 
 
 async def fetch(
@@ -108,32 +171,7 @@ async def fetch(
     return await cursor.fetchall()
 
 
-async def _pool(role: str) -> AsyncConnectionPool[Connection]:
-    loop = asyncio.get_running_loop()
-    mine = _pools.setdefault(loop, {})
-    found = mine.get(role)
-    if found is None:
-        found = mine[role] = AsyncConnectionPool(
-            settings().dsn(role).replace("postgresql+psycopg://", "postgresql://"),
-            min_size=1,
-            max_size=SIZE,
-            timeout=WAIT_S,
-            open=False,
-            name=role,
-            kwargs={"autocommit": True, "options": _OPTIONS, "connect_timeout": 5},
-            configure=_configure,
-        )
-        await found.open()
-    return found
-
-
-async def _configure(conn: Connection) -> None:
-    # Every statement that comes this way is one of few texts and is worth preparing at once.
-    conn.prepare_threshold = 0
-    conn.prepared_max = 1000
-
-
 async def close() -> None:
     """Close the connections of the running loop (the application stops)."""
-    for pool in _pools.pop(asyncio.get_running_loop(), {}).values():
-        await pool.close()
+    for stack in _stacks.pop(asyncio.get_running_loop(), {}).values():
+        await stack.close()

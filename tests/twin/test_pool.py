@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
+from tests.support import Servers
 from twin import pool
 from twin.errors import Unavailable
 from twin.settings import settings
@@ -72,3 +74,47 @@ def test_a_database_that_is_away_is_said_in_one_sentence(
     finally:
         monkeypatch.undo()
         settings.cache_clear()
+
+
+def test_connections_that_broke_are_replaced(servers: Servers, database: str) -> None:
+    made = pool.statement(_named())
+
+    async def ask() -> int:
+        async with pool.connection("app") as one, pool.connection("app") as two:
+            await pool.fetch(one, made, {"names": []})
+            await pool.fetch(two, made, {"names": []})
+        with servers.admin() as admin:
+            admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'twin_app' "
+                "and datname = %s",
+                (database.rpartition("/")[2],),
+            )
+        failed = 0
+        for _ in range(4):
+            try:
+                async with pool.connection("app") as conn_:
+                    assert await pool.fetch(conn_, made, {"names": []}) == [("found", 0)]
+            except psycopg.OperationalError:
+                failed += 1
+        await pool.close()
+        return failed
+
+    assert asyncio.run(ask()) == 1
+
+
+def test_one_more_than_there_are_waits_and_is_refused(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "SIZE", 1)
+    monkeypatch.setattr(pool, "WAIT_S", 0.2)
+
+    async def ask() -> None:
+        async with pool.connection("app"):
+            with pytest.raises(Unavailable):
+                async with pool.connection("app"):
+                    pass
+        async with pool.connection("app"):
+            pass
+        await pool.close()
+
+    asyncio.run(ask())
