@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from gis.tiles import degree_box, tile_of
 from services.app import create_app
+from services.tiles import repository
 from services.tiles.grids import GRIDS
 from tests.services.conftest import Api
 from ui.server import compose
@@ -129,3 +130,22 @@ def test_styles_are_listed_and_each_is_whole(api: Api, pages: TestClient) -> Non
     assert size["wall"][-1] == size["night"][-1] * 1.25
     assert len(made["mobile"]["layers"]) < len(made["day"]["layers"]) / 2
     assert pages.get("/styles/nothing.json").status_code == 404
+
+
+def test_degrees_fall_where_the_projection_would_put_them(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From z12 on no projection is made: it is out by less than one unit of 4,096."""
+    z, x, y = tile_of(121.44, 31.215, 13)
+
+    def drawn(said: str) -> dict[int, Any]:
+        raw = api.get(f"/tiles/toilet/{z}/{x}/{y}.mvt", filter=said).content
+        features = mapbox_vector_tile.decode(raw)["toilet"]["features"]
+        return {f["id"]: f["geometry"]["coordinates"] for f in features}
+
+    linear = drawn("num > 0")
+    monkeypatch.setattr(repository, "LINEAR_FROM", 99)
+    projected = drawn("num > -1")
+    assert linear.keys() == projected.keys() and len(linear) > 20
+    for num, (east, north) in projected.items():
+        assert abs(linear[num][0] - east) <= 1 and abs(linear[num][1] - north) <= 1

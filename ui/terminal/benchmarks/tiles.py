@@ -16,7 +16,8 @@ from twin.scope import Actor
 from ui.terminal.benchmarks import Figure, figure, serving
 
 TILES = 300
-USER = "commander"
+CLIENTS = 8
+USER, LIMITED = "commander", "district-310104"
 CASES = (
     ("polygons", ("sub_compartment", "building", "green_space"), (14, 16)),
     ("points", ("sign", "street_tree"), (14, 16)),
@@ -33,7 +34,21 @@ def run(size: int) -> list[Figure]:
         made += _low(cold, headers, count)
     with serving.server("bench-tiles-kept") as warm:
         made += _kept(warm, headers)
+    made.append(_limited(count))
     return made
+
+
+def _limited(count: int) -> Figure:
+    """Return what a tile costs an account of one district, beside one of the whole city."""
+    with db.engine("app").connect() as conn:
+        kind = kinds.one(conn, "sign")
+    spent = []
+    for user in (USER, LIMITED):
+        who = actor(user)
+        statement = repository.prepared(kind, who, 14, Wish())
+        said = [repository.values(who, *t) for t in places(kind, 14, count)]
+        spent.append(serving.limit(statement, said, rounds=3).cpu_ms)
+    return figure("a tile for an account of one district, CPU", spent[1], "ms", spent[0])
 
 
 def actor(user: str) -> Actor:
@@ -79,9 +94,13 @@ def _drawn(
             bare = serving.limit(
                 statement, [repository.values(who, *t) for t in wanted], rounds=3
             ).cpu_ms
-            ours = serving.measure(on, [_path(name, t) for t in wanted], headers, rounds=3)
+            paths = [_path(name, t) for t in wanted]
+            ours = serving.measure(on, paths, headers, rounds=3, clients=CLIENTS)
+            alone = serving.drive(on.port, paths, headers)
             made.append(figure(f"{what} {name} z{zoom}, CPU a tile", ours.cpu_ms, "ms", bare))
-            made.append(figure(f"{what} {name} z{zoom}, p95", ours.driven.quantile(0.95), "ms"))
+            made.append(
+                figure(f"{what} {name} z{zoom}, one client, p95", alone.quantile(0.95), "ms")
+            )
     return made
 
 
@@ -103,7 +122,7 @@ def _low(on: serving.Server, headers: dict[str, str], count: int) -> list[Figure
 def _kept(on: serving.Server, headers: dict[str, str]) -> list[Figure]:
     path = _path("base", tile_of(121.47, 31.23, 14))
     serving.drive(on.port, [path], headers)
-    done = serving.drive(on.port, [path], headers, clients=8, rounds=20_000)
+    done = serving.drive(on.port, [path], headers, clients=CLIENTS, rounds=20_000)
     return [
         figure("kept tile, 8 clients", done.rate, "requests/s"),
         figure("kept tile, 8 clients, p95", done.quantile(0.95), "ms"),
