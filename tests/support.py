@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,11 +13,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import psycopg
@@ -29,6 +31,14 @@ from ui.terminal.broker import SIMULATOR, Broker
 from ui.terminal.cluster import Cluster, as_user
 from ui.terminal.paths import ROOT
 from ui.terminal.supervisor import Part, Supervisor
+
+T = TypeVar("T")
+
+
+def run_async(asked: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread of its own: a browser test leaves a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, asked).result()
 
 
 def free_port() -> int:
