@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -35,6 +35,14 @@ class Seen:
     up: bool
     value: float | None
     detail: dict[str, Any] = field(default_factory=dict)
+
+
+class _Placed(NamedTuple):
+    num: int
+    at: float
+    value: float
+    lon: float
+    lat: float
 
 
 def _compared(said: Rule, value: float) -> bool | None:
@@ -104,11 +112,6 @@ def expr(conn: Connection, said: Rule, _p: Products, now: datetime) -> Iterable[
         yield Seen(num, at, up, None, {"values": v} if up else {})
 
 
-_SILENT = text(
-    "select d.num, extract(epoch from :now - max(o.at))::float8 as silent from twin.device d "
-    "join twin.last_observation o on o.num = d.num where d.product = :p and d.enabled "
-    "and (cast(:prop as text) is null or o.property = :prop) group by d.num"
-)
 _LEARNED = text(
     "select num, max(extract(epoch from :now - last_at)::float8) as silent, "
     "bool_or(extract(epoch from :now - last_at) > period_s + 6 * mad_s + 10) as up "
@@ -119,25 +122,30 @@ _LEARNED = text(
 
 def silence(conn: Connection, said: Rule, _p: Products, now: datetime) -> Iterable[Seen]:
     """Nothing heard: for a given span, or for longer than the learned period of a property."""
-    params = {"p": said.product, "prop": said.property, "now": now}
-    after = said.when.get("after")
-    rows = conn.execute(_LEARNED if after is None else _SILENT, params)
-    for row in rows:
-        up = row.up if after is None else row.silent > seconds(after)
-        yield Seen(row.num, now.timestamp(), up, round(row.silent / 60, 1))
+    key, after = said.product or "", said.when.get("after")
+    if after is None:
+        params = {"p": key, "prop": said.property, "now": now}
+        for row in conn.execute(_LEARNED, params):
+            yield Seen(row.num, now.timestamp(), row.up, round(row.silent / 60, 1))
+        return
+    heard: dict[int, datetime] = {}
+    for num, _, at, _ in readings.last_of(conn, key, said.property):
+        heard[num] = max(at, heard.get(num, at))
+    for num, at in heard.items():
+        silent = (now - at).total_seconds()
+        yield Seen(num, now.timestamp(), silent > seconds(after), round(silent / 60, 1))
 
 
 def neighbours(conn: Connection, said: Rule, _p: Products, now: datetime) -> Iterable[Seen]:
     """Several devices near each other past a limit: one bad sensor is no bad place."""
-    rows = conn.execute(
-        text(
-            "select o.num, extract(epoch from o.at)::float8 as at, o.value, st_x(t.point) as lon, "
-            "st_y(t.point) as lat from twin.last_observation o join twin.device d on d.num = o.num "
-            "join twin.thing t on t.num = o.num where d.product = :p and o.property = :prop "
-            "and o.at > :fresh and t.point is not null and o.value is not null"
-        ),
-        {"p": said.product, "prop": said.property, "fresh": now - timedelta(seconds=STALE_S)},
-    ).all()
+    fresh = now - timedelta(seconds=STALE_S)
+    last = [r for r in readings.last_of(conn, said.product or "", said.property) if r.at > fresh]
+    where = readings.things(conn, [r.num for r in last])
+    rows = [
+        _Placed(r.num, r.at.timestamp(), r.value, where[r.num]["lon"], where[r.num]["lat"])
+        for r in last
+        if r.num in where and where[r.num]["lon"] is not None
+    ]
     past = [row for row in rows if _compared(said, row.value)]
     count = _company(past, float(said.when["within_m"]))
     for row in rows:
@@ -146,7 +154,7 @@ def neighbours(conn: Connection, said: Rule, _p: Products, now: datetime) -> Ite
         yield Seen(row.num, row.at, up, row.value, {"neighbours": others} if up else {})
 
 
-def _company(rows: list[Any], within_m: float) -> dict[int, int]:
+def _company(rows: list[_Placed], within_m: float) -> dict[int, int]:
     """Return how many of the rows, itself included, lie near each."""
     if not rows:
         return {}
