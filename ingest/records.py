@@ -38,15 +38,6 @@ class Records:
         self.refused: list[tuple[int, str]] = []  # message, reason; one for each record
         self.loose: list[Observation] = []
 
-    def json(self, message: int, num: int, payload: bytes, received: float) -> None:
-        """Read one message of JSON: a record or an array of these."""
-        try:
-            said = orjson.loads(payload)
-        except orjson.JSONDecodeError as why:
-            self.refused.append((message, f"not JSON: {why}"))
-            return
-        self.said(message, num, said, received)
-
     def said(self, message: int, num: int, said: Any, received: float) -> None:
         """Take what a message says: a record or an array of these."""
         if said.__class__ is dict:
@@ -265,17 +256,36 @@ def _mixed(x: Array) -> Array:
 def read(
     product: Product, messages: Iterable[tuple[int, int, bytes, float, int | None]]
 ) -> Records:
-    """Read messages (index, thing, payload, received, port) of a product by its codec."""
+    """Read messages (index, thing, payload, received, port) of a product by its codec.
+
+    Whatever codec it names, a device may also send the product's own JSON; that is read here.
+    """
     found = Records(product)
-    if product.codec.type == "json":
-        for message, num, payload, received, _ in messages:
-            found.json(message, num, payload, received)
-        return found
-    listed = list(messages)
-    decoded = decode_many(product, [(payload, port) for _, _, payload, _, port in listed])
-    for (message, num, payload, received, _), said in zip(listed, decoded, strict=True):
+    raw: list[tuple[int, int, bytes, float, int | None]] = []
+    plain = product.codec.type == "json"
+    for one in messages:
+        message, num, payload, received, _ = one
+        if plain or payload[:1] in (b"{", b"["):
+            try:
+                said = orjson.loads(payload)
+            except orjson.JSONDecodeError as why:
+                if plain:
+                    found.refused.append((message, f"not JSON: {why}"))
+                else:
+                    raw.append(one)
+            else:
+                found.said(message, num, said, received)
+        else:
+            raw.append(one)
+    if raw:
+        _decoded(found, raw)
+    return found
+
+
+def _decoded(found: Records, raw: list[tuple[int, int, bytes, float, int | None]]) -> None:
+    decoded = decode_many(found.product, [(payload, port) for _, _, payload, _, port in raw])
+    for (message, num, payload, received, _), said in zip(raw, decoded, strict=True):
         if isinstance(said, Undecodable):
             found.refused.append((message, str(said) or f"not decodable ({len(payload)} bytes)"))
         else:
             found.said(message, num, said, received)
-    return found

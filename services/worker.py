@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from ingest.feed import run as feeds
 from ingest.files import uploads
 from twin import alter, cases, catalogue, counts, db, inspection, jobs, levels, searchkeys
+from twin.alarms.engine import Engine
 from twin.log import start_logging
 
 log = structlog.get_logger("worker")
@@ -26,6 +27,7 @@ WORK_EVERY_S = 1.0
 DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0
 FEED_EVERY_S = 2.0
+ALARM_EVERY_S = 0.2
 _stop = threading.Event()
 
 
@@ -105,6 +107,8 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(Work().once, WORK_EVERY_S)),
         threading.Thread(target=_repeat, args=(feeds.once, FEED_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(_find, WORK_EVERY_S), daemon=True),
+        # A pass of alarms is one transaction: what it had taken stands there again.
+        threading.Thread(target=_repeat, args=(Engine().once, ALARM_EVERY_S), daemon=True),
         # A level half made is undone with its transaction.
         threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True),
     ]

@@ -21,6 +21,7 @@ from twin import (
     products,
     schema,
 )
+from twin.alarms import published as alarms
 from twin.kinds import Kind
 from twin.products import Product
 from twin.settings import settings
@@ -52,6 +53,7 @@ def publish_shipped(*, people: bool = True) -> dict[str, int]:
             counts["products"] += _publish_product(conn, product)
         for product in products.running(conn, fresh=True).values():
             store.ensure(conn, product)
+        counts["rules"] = alarms.publish_shipped(conn, ACTOR)
         calendar.seed(conn, "sh-workday")
     ledger.ensure_key(settings().home)
     with db.engine("app").begin() as conn:

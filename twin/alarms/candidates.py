@@ -8,7 +8,7 @@ only. In memory stands which things may be past a limit: always a superset, neve
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -139,9 +139,10 @@ class Screen:
         for test in (one for many in self.tests.values() for one in many):
             nums = standing.get(test.rule, [])
             test.room(max(nums, default=0))
-            test.maybe[nums] = True
             if now - self._told > TELL_AGAIN_S:
                 test.told[:] = UNKNOWN
+                test.maybe[:] = False
+            test.maybe[nums] = True
         if now - self._told > TELL_AGAIN_S:
             self._told = now
         self._asked = now
@@ -213,6 +214,38 @@ def keep(conn: psycopg.Connection[Any], columns: Columns) -> int:
             out.set_types(["text", "int4", "timestamptz", "bool", "float8"])
             for row in rows:
                 out.write_row(row)
+    return len(rows)
+
+
+_EVENT_RULES = (
+    "select distinct on (key) key, doc from twin.declaration where kind_of = 'alarm' "
+    "order by key, version desc"
+)
+
+
+def keep_events(
+    conn: psycopg.Connection[Any], product: str, told: Sequence[tuple[int, float, str, float]]
+) -> int:
+    """Keep what devices called out (thing, seconds since 1970, type, level) for rules of events."""
+    if not told:
+        return 0
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        rules = [declared.from_doc(doc) for _, doc in cursor.execute(_EVENT_RULES)]
+        mine = {
+            one.when["type"]: one.key
+            for one in rules
+            if one.form == declared.EVENT and one.enabled and one.product == product
+        }
+        # It is over at once and clears a while after: nobody says that an event has ended.
+        rows = [
+            (mine[type_], num, datetime.fromtimestamp(at, UTC), up, level)
+            for num, at, type_, level in told
+            if type_ in mine
+            for up in (True, False)
+        ]
+        cursor.executemany(
+            "insert into iot.candidate (rule, num, at, up, value) values (%s, %s, %s, %s, %s)", rows
+        )
     return len(rows)
 
 

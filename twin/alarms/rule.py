@@ -24,6 +24,8 @@ NEIGHBOURS = "neighbours"
 FORMS = (
     RANGE, EXPR, WINDOW, RATE, SILENCE, EVENT, ZONE, NEAR, ROUTE, STOP, UNLOAD, NEIGHBOURS,
 )  # fmt: skip
+# What a device calls out is over when it has not called for a while: nobody says that it ended.
+EVENT_CLEARS_S = 600.0
 _SPAN = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d)$")
 _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Fault = tuple[tuple[Any, ...], str]
@@ -50,6 +52,7 @@ class Rule:
     product: str | None = None
     kind: str | None = None
     level: int = 3
+    among: Mapping[str, Any] = field(default_factory=dict)  # fields of the things that are watched
     also: str | None = None  # CEL, asked of candidates only
     levels: tuple[tuple[str, int], ...] = ()  # CEL → level, the first that holds
     hold_s: float = 0.0
@@ -100,10 +103,11 @@ def from_doc(doc: Mapping[str, Any]) -> Rule:
         product=doc.get("product"),
         kind=doc.get("kind"),
         level=doc.get("level", 3),
+        among=doc.get("among", {}),
         also=doc.get("also"),
         levels=tuple((one["if"], one["level"]) for one in doc.get("levels", ())),
         hold_s=seconds(doc.get("hold", 0)),
-        clear_s=seconds(doc.get("clear_after", 0)),
+        clear_s=seconds(doc.get("clear_after", EVENT_CLEARS_S if form == EVENT else 0)),
         group=doc.get("group", {}),
         escalate=tuple(doc.get("escalate", ())),
         event=doc.get("event"),
