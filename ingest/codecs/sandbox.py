@@ -19,7 +19,7 @@ import structlog
 from ingest.codecs.host import LENGTH
 
 ONE_S = 0.5
-START_S = 10.0
+START_S = 5.0
 EACH_S = 0.002
 # A script that had to be ended so often is left alone for a while: it must not hold up the others.
 STRIKES = 3
