@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from services.alarms.endpoints import router as alarms
 from services.boards.endpoints import router as boards
 from services.catalogue.endpoints import router as catalogue
 from services.changes.endpoints import router as changes
@@ -39,7 +40,9 @@ from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
 from services.positions.endpoints import router as positions
 from services.products.endpoints import router as products
+from services.rules.endpoints import router as rules
 from services.search.endpoints import router as search
+from services.shadow.endpoints import router as shadow
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
@@ -96,6 +99,7 @@ def create_app() -> FastAPI:
         tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
+        changes, search, alarms, rules, shadow,
         changes, search, products, devices,
     ):  # fmt: skip
         app.include_router(router)

@@ -27,6 +27,7 @@ from twin import (
     rollups,
     searchkeys,
 )
+from twin.alarms.engine import Engine
 from twin.log import start_logging
 from twin.products import change
 
@@ -40,6 +41,7 @@ PLAN_EVERY_S = 600.0
 FEED_EVERY_S = 2.0
 ROLL_EVERY_S = 5.0
 RETIRE_EVERY_S = 3_600.0
+ALARM_EVERY_S = 0.2
 _stop = threading.Event()
 
 
@@ -126,6 +128,8 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(_find, WORK_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(rollups.once, ROLL_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(_retire, RETIRE_EVERY_S), daemon=True),
+        # A pass of alarms is one transaction: what it had taken stands there again.
+        threading.Thread(target=_repeat, args=(Engine().once, ALARM_EVERY_S), daemon=True),
         # A level half made is undone with its transaction.
         threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True),
     ]
