@@ -154,8 +154,10 @@ def test_commands_reach_the_device_and_its_acknowledgement_counts(doors: Doors) 
     said, _ = heard.communicate(timeout=25)
     assert json.loads(said)["name"] == "measure"
     until(
-        lambda: ask("select state from iot.command where num = :n", n=doors.nums["d00006"])[0].state
-        == "delivered"
+        lambda: (
+            ask("select state from iot.command where num = :n", n=doors.nums["d00006"])[0].state
+            == "delivered"
+        )
     )
 
 
