@@ -104,7 +104,9 @@ class Http(Speaker):
         for i in range(0, self.count, self.batch):
             body = payload(self.serial + i)
             if self.batch > 1:
-                body = b"[" + b",".join(payload(self.serial + i + k) for k in range(self.batch)) + b"]"
+                body = (
+                    b"[" + b",".join(payload(self.serial + i + k) for k in range(self.batch)) + b"]"
+                )
             head = (
                 f"POST /iot/v1/{self.user}/{where} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}"
                 f"\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -148,7 +150,10 @@ class Coap(asyncio.DatagramProtocol):
     @staticmethod
     def _signed(user: str, secret: str, count: int, serial: int) -> bytes:
         body = payload(serial)
-        said = [f"c={count + 1}", f"s={mac(secret, user, 'telemetry', count + 1, body, 'hmacsha256')}"]
+        said = [
+            f"c={count + 1}",
+            f"s={mac(secret, user, 'telemetry', count + 1, body, 'hmacsha256')}",
+        ]
         raw, option = struct.pack(">BBH", 0x40, 2, serial & 0xFFFF), 0
         for number, value in [*((11, p) for p in ("v1", *user.split("/"), "telemetry")),
                               *((15, q) for q in said)]:  # fmt: skip

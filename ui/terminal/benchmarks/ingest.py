@@ -129,9 +129,7 @@ def doors() -> Iterator[dict[str, int]]:
             part.wait(15)
 
 
-def through(
-    door: str, port: int, who: list[tuple[str, str]], count: int, window: int
-) -> float:
+def through(door: str, port: int, who: list[tuple[str, str]], count: int, window: int) -> float:
     """Return acknowledged records per second; every one of them is a row afterwards."""
     with db.engine("owner").begin() as conn:
         conn.execute(text(f"truncate iot.up_{PRODUCT}, iot.counter"))
