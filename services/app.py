@@ -39,10 +39,11 @@ from services.loads.downloads import router as downloads
 from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
 from services.positions.endpoints import router as positions
-from services.rules.endpoints import router as rules
 from services.products.endpoints import router as products
+from services.rules.endpoints import router as rules
 from services.search.endpoints import router as search
 from services.shadow.endpoints import router as shadow
+from services.sta.endpoints import router as sta
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
@@ -100,7 +101,7 @@ def create_app() -> FastAPI:
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, alarms, rules, shadow,
-        changes, search, products, devices,
+        changes, search, products, devices, sta,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(Head)

@@ -12,6 +12,7 @@ from twin.errors import BadRequest
 from twin.jobs import Job
 from twin.products import published, reading
 from twin.products.model import Product
+from twin.telemetry import store
 
 TASK = "product.publish"
 
@@ -36,7 +37,9 @@ def apply(product: Product, *, actor: str, origin: str = "local") -> int | None:
 
 def publish(conn: Connection, product: Product, *, origin: str, actor: str) -> int | None:
     """Publish in the owner's transaction; None where exactly this runs already."""
-    return published.publish(conn, product, origin=origin, actor=actor)
+    number = published.publish(conn, product, origin=origin, actor=actor)
+    store.ensure(conn, product)
+    return number
 
 
 @jobs.task(TASK)
