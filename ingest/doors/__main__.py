@@ -12,6 +12,7 @@ import sys
 import structlog
 import uvloop
 
+from ingest.doors.coap import CoapDoor
 from ingest.doors.gateway import Gateway
 from ingest.doors.mqtt import Door
 from twin import db
@@ -55,6 +56,16 @@ def bound(host: str, port: int) -> socket.socket:
     return made
 
 
+def datagrams(config: Settings) -> socket.socket:
+    """Return the UDP socket of CoAP: signed messages may come from anywhere."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+    made.bind((config.host, config.coap_port))
+    made.setblocking(False)
+    return made
+
+
 async def serve() -> None:
     """Open the doors and serve until told to stop."""
     config = settings()
@@ -79,6 +90,9 @@ async def serve() -> None:
                 lambda: Door(gateway, "mqtts"), sock=sock, ssl=secure, backlog=BACKLOG
             )
         )
+    coap = CoapDoor(gateway)
+    coap.load()
+    udp, _ = await loop.create_datagram_endpoint(lambda: coap, sock=datagrams(config))
     log.info("ready", pid=os.getpid(), mqtt=config.mqtt_port, tls=secure is not None)
     await over.wait()
     for server in servers:
@@ -91,6 +105,7 @@ async def serve() -> None:
         task.cancel()
     for door in list(gateway.connections):
         door.close(0x8B, "the door closes")
+    udp.close()
     await asyncio.sleep(0.05)
 
 

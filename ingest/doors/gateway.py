@@ -59,24 +59,37 @@ class Gateway:
     def ask(self, door: Door, login: Login, said: Connect) -> None:
         """Ask the database about a name that memory does not know, then answer the door."""
         who = login.user.partition("/")[::2]
-        known = self.registry.find(*who)
-        recent = time.monotonic() - self._asked.get(who, -ASK_AGAIN_S) < ASK_AGAIN_S
-        if known is not None or recent:
+        if self.registry.find(*who) is not None or not self.may_ask(who):
             asyncio.get_running_loop().call_soon(door.answered, said, None)
             return
-        if len(self._asked) > 10_000:
-            self._asked.clear()
-        self._asked[who] = time.monotonic()
 
         def read() -> Caller | None:
-            with db.engine("ingest").connect() as conn:
-                self.registry.reload(conn, *who)
+            self.reread(*who)
             return admit(self.registry, login)
 
         def then(caller: Caller | None) -> None:
             door.answered(said, caller)
 
         self.aside(read, then, lambda: door.answered(said, None))
+
+    def may_ask(self, who: tuple[str, str]) -> bool:
+        """Tell whether the database is to be asked about a name; not again and again."""
+        if time.monotonic() - self._asked.get(who, -ASK_AGAIN_S) < ASK_AGAIN_S:
+            return False
+        if len(self._asked) > 10_000:
+            self._asked.clear()
+        self._asked[who] = time.monotonic()
+        return True
+
+    def reread(self, product: str, device: str) -> None:
+        """Read one device from the database."""
+        with db.engine("ingest").connect() as conn:
+            self.registry.reload(conn, product, device)
+
+    def reread_all(self) -> None:
+        """Read all devices from the database."""
+        with db.engine("ingest").connect() as conn:
+            self.registry.refresh(conn, unknown=True)
 
     def route(self, caller: Caller, topic: str) -> tuple[Source, str] | None:
         """Return whose topic this is and which of its channels; None where the caller may not."""
@@ -290,11 +303,7 @@ class Gateway:
     def _reread(self) -> None:
         """Read all devices: what was said while nobody listened is not said again."""
 
-        def read() -> None:
-            with db.engine("ingest").connect() as conn:
-                self.registry.refresh(conn, unknown=True)
-
-        self.aside(read, None, None)
+        self.aside(self.reread_all, None, None)
 
     async def sweep(self) -> None:
         """Presence, silent clients, what waits to go down, keyframes, a summary; until the end."""
