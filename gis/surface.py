@@ -8,18 +8,18 @@ import contourpy
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 Floats = NDArray[np.float64]
-NEAREST = 8
+NEAREST = 12
 POWER = 2.0
 # Farther from every value than this share of the usual distance between values, nothing is claimed.
-REACH = 3.0
-METRES_PER_DEGREE = 111_320.0
+REACH = 4.0
 
 
 def grid(
-    lon: Floats, lat: Floats, values: Floats, cells: int = 120
+    lon: Floats, lat: Floats, values: Floats, cells: int = 320
 ) -> tuple[Floats, Floats, Floats]:
     """Return the axes of a grid around points, and the values on it; nan where no value is near."""
     scale = np.cos(np.radians(float(lat.mean())))
@@ -34,8 +34,15 @@ def grid(
     distance, index = distance.reshape(-1, near), index.reshape(-1, near)
     weights = 1.0 / np.maximum(distance, 1e-9) ** POWER
     found = (weights * values[index]).sum(axis=1) / weights.sum(axis=1)
-    found[distance[:, 0] > reach] = np.nan
-    return x / scale, y, found.reshape(gx.shape)
+    # Weights alone draw a ring around every value; a little smoothing leaves the field.
+    smooth = gaussian_filter(found.reshape(gx.shape), _smoothing(reach, x))
+    smooth[distance[:, 0].reshape(gx.shape) > reach] = np.nan
+    return x / scale, y, smooth
+
+
+def _smoothing(reach: float, x: Floats) -> float:
+    """Return by how many cells to smooth: a fifth of how far a value speaks."""
+    return float(np.clip(reach / 5 / max(x[1] - x[0], 1e-12), 1.0, 12.0))
 
 
 def _reach(points: Floats) -> float:

@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ingest import records
+from ingest import records, tracing
 from ingest.devices import Registry, Source
 from ingest.messages import Refused, Value, read_event, read_position, read_telemetry
 from twin import db, observations, positions, products, series, shadow
@@ -122,9 +122,13 @@ def write(registry: Registry, said: Sequence[Said]) -> Written:
         try:
             with conn.begin():
                 registry.refresh(conn)
+                clock = tracing.Clock()
                 batch = sort_out(conn, registry, said, received)
-                _store(conn, raw, batch, received)
+                clock.sort()
+                told = _store(conn, raw, batch, received)
                 batch.tally.write(raw, received)
+                clock.store()
+                tracing.keep(raw, said, batch.reasons, told, clock)
                 _count_on(raw, said)
         except BaseException:
             forget()
@@ -139,7 +143,10 @@ def forget() -> None:
     candidates.forget()
 
 
-def _store(conn: Connection, raw: psycopg.Connection[Any], batch: Batch, received: float) -> None:
+def _store(
+    conn: Connection, raw: psycopg.Connection[Any], batch: Batch, received: float
+) -> dict[str, int]:
+    """Write every row; return the journal's entry of each product's rows."""
     moment = datetime.fromtimestamp(received, UTC)
     told: dict[str, int] = {}
     for columns in batch.columns:
@@ -159,6 +166,7 @@ def _store(conn: Connection, raw: psycopg.Connection[Any], batch: Batch, receive
     if told:
         said = {"products": sorted(told), "entry": max(told.values())}
         raw.execute("select pg_notify('twin_telemetry', %s)", (orjson.dumps(said).decode(),))
+    return told
 
 
 class _Noted(NamedTuple):
