@@ -13,6 +13,7 @@ import structlog
 import uvloop
 
 from ingest.doors.coap import CoapDoor
+from ingest.doors.frames import Receiver, Station, Terminal, stations
 from ingest.doors.gateway import Gateway
 from ingest.doors.mqtt import Door
 from twin import db
@@ -66,6 +67,22 @@ def datagrams(config: Settings) -> socket.socket:
     return made
 
 
+async def frame_doors(gateway: Gateway, config: Settings) -> list[asyncio.AbstractServer]:
+    """Open the doors of frames that were asked for by their ports."""
+    loop = asyncio.get_running_loop()
+    servers: list[asyncio.AbstractServer] = []
+    for port, made in ((config.jt808_port, Terminal), (config.hj212_port, Station)):
+        if port:
+            sock = bound(config.host, port)
+            servers.append(await loop.create_server(lambda made=made: made(gateway), sock=sock))  # type: ignore[misc]
+    if config.hj212_port:
+        gateway.hj212 = stations()
+    if config.ais_port:
+        where = (config.host, config.ais_port)
+        await loop.create_datagram_endpoint(lambda: Receiver(gateway), local_addr=where)
+    return servers
+
+
 async def serve() -> None:
     """Open the doors and serve until told to stop."""
     config = settings()
@@ -93,6 +110,7 @@ async def serve() -> None:
     coap = CoapDoor(gateway)
     coap.load()
     udp, _ = await loop.create_datagram_endpoint(lambda: coap, sock=datagrams(config))
+    servers += await frame_doors(gateway, config)
     log.info("ready", pid=os.getpid(), mqtt=config.mqtt_port, tls=secure is not None)
     await over.wait()
     for server in servers:

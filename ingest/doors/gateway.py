@@ -22,6 +22,7 @@ from ingest.doors.packets import Connect
 from ingest.doors.sessions import Session, Sessions
 from twin import db, devices, positions, shadow
 from twin.errors import TwinError
+from twin.products import Product
 from twin.settings import settings
 
 KEYFRAME_EVERY_S = 600.0
@@ -41,6 +42,7 @@ class Gateway:
         self.connections: set[Door] = set()
         self.closed: dict[int, int] = {}
         self.refused = 0
+        self.hj212: dict[str, Product] = {}  # products that stations can be
         self._side = ThreadPoolExecutor(2, thread_name_prefix="side")
         self._presence: dict[tuple[str, str], tuple[bool, str]] = {}
         self._by_key: dict[tuple[str, str], Door] = {}
