@@ -88,11 +88,11 @@ def write_all(registry: Registry, said: Sequence[Said]) -> Written:
     try:
         return write(registry, said)
     except (psycopg.DataError, psycopg.IntegrityError) as why:
-        reason = str(why).splitlines()[0]
+        reason = _blame(why)
     except DBAPIError as why:
         if not isinstance(why.orig, psycopg.DataError | psycopg.IntegrityError):
             raise
-        reason = str(why.orig).splitlines()[0]
+        reason = _blame(why.orig)
     if len(said) == 1:
         return write(registry, [_refused(said[0], reason)])
     half = len(said) // 2
@@ -100,6 +100,16 @@ def write_all(registry: Registry, said: Sequence[Said]) -> Written:
     reasons = {**one.reasons, **{half + i: why for i, why in other.reasons.items()}}
     stored, rejected, duplicate = (a + b for a, b in zip(one[:3], other[:3], strict=True))
     return Written(stored, rejected, duplicate, reasons)
+
+
+def _blame(why: psycopg.Error) -> str:
+    """Return what is wrong with a message; what cannot be its fault goes on, to be tried again.
+
+    No message makes a key twice: a sequence that a crash set back did, and it heals by going on.
+    """
+    if isinstance(why, psycopg.errors.UniqueViolation):
+        raise why
+    return str(why).splitlines()[0]
 
 
 def _refused(one: Said, reason: str) -> Rejected:
