@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -59,6 +60,7 @@ class Batch:
 
     def __init__(self, said: Sequence[Said]) -> None:
         self.said = said
+        self.began = time.time()
         self.tally = Tally()
         self.reasons: dict[int, str] = {}
         self.columns: list[Columns] = []
@@ -136,6 +138,7 @@ def write(registry: Registry, said: Sequence[Said]) -> Written:
                 _store(conn, raw, batch, received)
                 batch.tally.write(raw, received)
                 _count_on(raw, said)
+                _trace(raw, batch)
         except BaseException:
             forget()
             raise
@@ -225,6 +228,28 @@ def _count_on(raw: psycopg.Connection[Any], said: Sequence[Said]) -> None:
             "do update set counter = greatest(c.counter, excluded.counter)",
             (num, highest[num]),
         )
+
+
+def _trace(raw: psycopg.Connection[Any], batch: Batch) -> None:
+    """Write the hops of messages of devices that somebody watches just now."""
+    watched = trace.wanted(raw)
+    if not watched:
+        return
+    for place, one in enumerate(batch.said):
+        if not isinstance(one, Uplink) or one.source.num not in watched:
+            continue
+        num, reason = one.source.num, batch.reasons.get(place)
+        name = f"{num}-{int(one.received * 1e6):x}-{place}"
+        spent = (batch.began - one.received) * 1000
+        note = partial(trace.note, raw, num, name)
+        said = one.payload[:400].decode("utf-8", "replace")
+        note("access", 0.0, {"door": one.door, "channel": one.channel, "bytes": len(one.payload)})
+        note("auth", 0.0, {"device": f"{one.source.product}/{one.source.device}"})
+        note("codec", spent, {"port": one.port, "said": said})
+        note("model", spent, {"refused": reason} if reason else {"held": True})
+        if reason is None:
+            spent = (time.time() - one.received) * 1000
+            note("store", spent, {"messages_in_batch": len(batch.said)})
 
 
 def sort_out(conn: Connection, registry: Registry, said: Sequence[Said], received: float) -> Batch:

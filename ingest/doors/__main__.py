@@ -34,7 +34,7 @@ def tls(config: Settings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(cert, key)
-    authority = config.home / "tls" / "devices.pem"
+    authority = config.home / "tls" / "authority.pem"
     if authority.exists():
         context.load_verify_locations(authority)
         context.verify_mode = ssl.CERT_OPTIONAL
