@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from ingest import records
 from ingest.devices import Registry, Source
 from ingest.messages import Refused, Value, read_event, read_position, read_telemetry
-from twin import db, observations, positions, products, series, shadow
+from twin import db, observations, positions, products, series, shadow, trace
 from twin.alarms import candidates
 from twin.errors import Unavailable
 from twin.observations import Observation
@@ -29,6 +30,11 @@ _READ_VALUES: dict[str, Callable[[bytes, datetime], list[Value]]] = {
     "telemetry": read_telemetry,
     "event": read_event,
 }
+
+
+# What a message that nobody thought of may raise; it must not hold up all others. Whatever else is
+# wrong ends the process: devices keep what they have, and the supervisor starts it anew.
+_SURPRISES = (ValueError, TypeError, LookupError, ArithmeticError)
 
 
 class Uplink(NamedTuple):
@@ -95,6 +101,8 @@ def write_all(registry: Registry, said: Sequence[Said]) -> Written:
         if not isinstance(why.orig, psycopg.DataError | psycopg.IntegrityError):
             raise
         reason = _blame(why.orig)
+    except _SURPRISES as why:
+        reason = f"{type(why).__name__}: {why}"
     if len(said) == 1:
         return write(registry, [_refused(said[0], reason)])
     half = len(said) // 2

@@ -112,7 +112,8 @@ async def serve() -> None:
     udp, _ = await loop.create_datagram_endpoint(lambda: coap, sock=datagrams(config))
     servers += await frame_doors(gateway, config)
     log.info("ready", pid=os.getpid(), mqtt=config.mqtt_port, tls=secure is not None)
-    await over.wait()
+    told = loop.create_task(over.wait())
+    await asyncio.wait([told, writing], return_when=asyncio.FIRST_COMPLETED)
     for server in servers:
         server.close()
     for door in list(gateway.connections):
@@ -125,6 +126,8 @@ async def serve() -> None:
         door.close(0x8B, "the door closes")
     udp.close()
     await asyncio.sleep(0.05)
+    if writing.done():
+        writing.result()  # a writer that failed is the end of this process, loudly
 
 
 def main() -> int:
@@ -136,6 +139,9 @@ def main() -> int:
     except TwinError as why:
         log.error("cannot start", why=why.detail)
         return 2
+    except Exception:
+        log.exception("the writer failed")
+        os._exit(1)
     os._exit(0)  # side tasks that wait for a database that is away are not waited for
 
 
