@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from ingest import records, tracing
 from ingest.devices import Registry, Source
 from ingest.messages import Refused, Value, read_event, read_position, read_telemetry
-from twin import db, observations, positions, products, series, shadow
+from twin import db, observations, positions, products, series, shadow, trace
 from twin.alarms import candidates
 from twin.errors import Unavailable
 from twin.observations import Observation
@@ -28,6 +30,11 @@ _READ_VALUES: dict[str, Callable[[bytes, datetime], list[Value]]] = {
     "telemetry": read_telemetry,
     "event": read_event,
 }
+
+
+# What a message that nobody thought of may raise; it must not hold up all others. Whatever else is
+# wrong ends the process: devices keep what they have, and the supervisor starts it anew.
+_SURPRISES = (ValueError, TypeError, LookupError, ArithmeticError)
 
 
 class Uplink(NamedTuple):
@@ -59,6 +66,7 @@ class Batch:
 
     def __init__(self, said: Sequence[Said]) -> None:
         self.said = said
+        self.began = time.time()
         self.tally = Tally()
         self.reasons: dict[int, str] = {}
         self.columns: list[Columns] = []
@@ -88,11 +96,13 @@ def write_all(registry: Registry, said: Sequence[Said]) -> Written:
     try:
         return write(registry, said)
     except (psycopg.DataError, psycopg.IntegrityError) as why:
-        reason = str(why).splitlines()[0]
+        reason = _blame(why)
     except DBAPIError as why:
         if not isinstance(why.orig, psycopg.DataError | psycopg.IntegrityError):
             raise
-        reason = str(why.orig).splitlines()[0]
+        reason = _blame(why.orig)
+    except _SURPRISES as why:
+        reason = f"{type(why).__name__}: {why}"
     if len(said) == 1:
         return write(registry, [_refused(said[0], reason)])
     half = len(said) // 2
@@ -100,6 +110,16 @@ def write_all(registry: Registry, said: Sequence[Said]) -> Written:
     reasons = {**one.reasons, **{half + i: why for i, why in other.reasons.items()}}
     stored, rejected, duplicate = (a + b for a, b in zip(one[:3], other[:3], strict=True))
     return Written(stored, rejected, duplicate, reasons)
+
+
+def _blame(why: psycopg.Error) -> str:
+    """Return what is wrong with a message; what cannot be its fault goes on, to be tried again.
+
+    No message makes a key twice: a sequence that a crash set back did, and it heals by going on.
+    """
+    if isinstance(why, psycopg.errors.UniqueViolation):
+        raise why
+    return str(why).splitlines()[0]
 
 
 def _refused(one: Said, reason: str) -> Rejected:
@@ -130,6 +150,7 @@ def write(registry: Registry, said: Sequence[Said]) -> Written:
                 clock.store()
                 tracing.keep(raw, said, batch.reasons, told, clock)
                 _count_on(raw, said)
+                _trace(raw, batch)
         except BaseException:
             forget()
             raise
@@ -223,6 +244,28 @@ def _count_on(raw: psycopg.Connection[Any], said: Sequence[Said]) -> None:
             "do update set counter = greatest(c.counter, excluded.counter)",
             (num, highest[num]),
         )
+
+
+def _trace(raw: psycopg.Connection[Any], batch: Batch) -> None:
+    """Write the hops of messages of devices that somebody watches just now."""
+    watched = trace.wanted(raw)
+    if not watched:
+        return
+    for place, one in enumerate(batch.said):
+        if not isinstance(one, Uplink) or one.source.num not in watched:
+            continue
+        num, reason = one.source.num, batch.reasons.get(place)
+        name = f"{num}-{int(one.received * 1e6):x}-{place}"
+        spent = (batch.began - one.received) * 1000
+        note = partial(trace.note, raw, num, name)
+        said = one.payload[:400].decode("utf-8", "replace")
+        note("access", 0.0, {"door": one.door, "channel": one.channel, "bytes": len(one.payload)})
+        note("auth", 0.0, {"device": f"{one.source.product}/{one.source.device}"})
+        note("codec", spent, {"port": one.port, "said": said})
+        note("model", spent, {"refused": reason} if reason else {"held": True})
+        if reason is None:
+            spent = (time.time() - one.received) * 1000
+            note("store", spent, {"messages_in_batch": len(batch.said)})
 
 
 def sort_out(conn: Connection, registry: Registry, said: Sequence[Said], received: float) -> Batch:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import orjson
+import structlog
 
 from ingest.devices import Source
 from ingest.doors.gateway import Gateway
@@ -27,6 +28,7 @@ PREFIX, REGISTER = "/iot/v1/", "/auth/register/device"
 SINGLE_BYTES, BATCH_BYTES = 64 * 1024, 4 * 1024 * 1024
 _DONE = {"type": "http.response.start", "status": 204, "headers": []}
 _EMPTY = {"type": "http.response.body", "body": b""}
+log = structlog.get_logger("doors")
 _PROBLEM = [(b"content-type", b"application/problem+json")]
 
 
@@ -175,8 +177,15 @@ class HttpDoor:
                 await asyncio.to_thread(made.reread_all)
                 loop = asyncio.get_running_loop()
                 self._tasks = [loop.create_task(made.inbox.run()), loop.create_task(made.listen())]
+                self._tasks[0].add_done_callback(self._ended)
                 self.gateway = made
         return self.gateway
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """The writer failed: the next request starts another; what waits gets no answer."""
+        if not task.cancelled() and task.exception() is not None:
+            log.error("the writer failed", why=str(task.exception()))
+            self.gateway = None
 
     async def _close(self) -> None:
         if self.gateway is None:
