@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from ingest import records, tracing
 from ingest.devices import Registry, Source
 from ingest.messages import Refused, Value, read_event, read_position, read_telemetry
-from twin import db, observations, positions, products, series, shadow, trace
+from twin import db, observations, positions, products, series, shadow
 from twin.alarms import candidates
 from twin.errors import Unavailable
 from twin.observations import Observation
@@ -150,7 +149,6 @@ def write(registry: Registry, said: Sequence[Said]) -> Written:
                 clock.store()
                 tracing.keep(raw, said, batch.reasons, told, clock)
                 _count_on(raw, said)
-                _trace(raw, batch)
         except BaseException:
             forget()
             raise
@@ -244,28 +242,6 @@ def _count_on(raw: psycopg.Connection[Any], said: Sequence[Said]) -> None:
             "do update set counter = greatest(c.counter, excluded.counter)",
             (num, highest[num]),
         )
-
-
-def _trace(raw: psycopg.Connection[Any], batch: Batch) -> None:
-    """Write the hops of messages of devices that somebody watches just now."""
-    watched = trace.wanted(raw)
-    if not watched:
-        return
-    for place, one in enumerate(batch.said):
-        if not isinstance(one, Uplink) or one.source.num not in watched:
-            continue
-        num, reason = one.source.num, batch.reasons.get(place)
-        name = f"{num}-{int(one.received * 1e6):x}-{place}"
-        spent = (batch.began - one.received) * 1000
-        note = partial(trace.note, raw, num, name)
-        said = one.payload[:400].decode("utf-8", "replace")
-        note("access", 0.0, {"door": one.door, "channel": one.channel, "bytes": len(one.payload)})
-        note("auth", 0.0, {"device": f"{one.source.product}/{one.source.device}"})
-        note("codec", spent, {"port": one.port, "said": said})
-        note("model", spent, {"refused": reason} if reason else {"held": True})
-        if reason is None:
-            spent = (time.time() - one.received) * 1000
-            note("store", spent, {"messages_in_batch": len(batch.said)})
 
 
 def sort_out(conn: Connection, registry: Registry, said: Sequence[Said], received: float) -> Batch:
