@@ -101,8 +101,7 @@ def create_app() -> FastAPI:
         tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
-        changes, search, alarms, rules, shadow,
-        changes, search, products, devices, sta,
+        changes, search, alarms, rules, shadow, products, devices, sta,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)

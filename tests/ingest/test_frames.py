@@ -184,7 +184,10 @@ def test_hj212_frames_as_their_key_says() -> None:
 def test_hj212_factors_become_properties() -> None:
     """Older and newer codes lead to the same property; flagged factors are left out."""
     product = next(one for one in products.shipped() if one.key == "water_quality")
-    data = "ST=21;CN=2011;PW=1;MN=W1;Flag=5;CP=&&DataTime=20261120080000;011-Rtd=21.5,011-Flag=N;w01001-Rtd=7.2,w01001-Flag=N;060-Rtd=1.8,060-Flag=D&&"
+    data = (
+        "ST=21;CN=2011;PW=1;MN=W1;Flag=5;CP=&&DataTime=20261120080000;011-Rtd=21.5,011-Flag=N;"
+        "w01001-Rtd=7.2,w01001-Flag=N;060-Rtd=1.8,060-Flag=D&&"
+    )
     said = hj212.parse(hj212.framed(data))
     assert hj212.telemetry(said, product) == {
         "t": "2026-11-20T08:00:00+08:00",
