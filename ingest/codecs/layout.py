@@ -109,9 +109,10 @@ def _scaled(raw: Reader, said: Mapping[str, Any]) -> Reader:
     if scale is None and plus is None and absent is None:
         return raw
     whole = round(1 / scale) if scale else 0
-    if plus is None and absent is None and whole > 1 and abs(1 / scale - whole) < 1e-9:
+    if scale and plus is None and absent is None and abs(1 / scale - whole) < 1e-9 and whole > 1:
         # Dividing by 10 gives 23.3 where multiplying by 0.1 gives 23.300000000000004.
-        return lambda payload, by=float(whole): (raw(payload) or 0) / by  # type: ignore[misc]
+        by = float(whole)
+        return lambda payload: (raw(payload) or 0) / by
 
     def scaled(payload: bytes) -> float | int | None:
         number = raw(payload)
