@@ -30,7 +30,7 @@ _TYPED: dict[str, Callable[[Any], Any]] = {
     "datetime": dt.datetime.fromisoformat,
 }
 # Which product the devices of a kind belong to; sensors have one product for each type.
-_PRODUCT = {"vehicle": "gps-vehicle", "crew": "gps-crew"}
+_PRODUCT = {"vehicle": "vehicle_terminal", "crew": "crew_phone", "vessel": "vessel_terminal"}
 
 
 @dataclass(frozen=True)
@@ -260,8 +260,16 @@ def _devices(conn: Connection) -> None:
         )
     conn.execute(
         text(
+            "insert into twin.device (product, device, num) select 'camera_health', code, num "
+            "from appearance.camera where source = :s on conflict do nothing"
+        ),
+        {"s": SOURCE},
+    )
+    conn.execute(
+        text(
             "insert into twin.device (product, device, num) "
-            "select 'sensor-' || replace(type, '_', '-'), code, num "
+            "select case type when 'pm' then 'noise_dust' when 'wind' then 'weather_station' "
+            "else type end, code, num "
             "from appearance.sensor where source = :s on conflict do nothing"
         ),
         {"s": SOURCE},

@@ -25,35 +25,38 @@ class RuleError(BadRequest):
     code = "rule_failed"
 
 
-@lru_cache(maxsize=1)
-def _env() -> Any:
-    return cel.NewEnv(variables=dict.fromkeys(NAMES, _MAP))
+@lru_cache(maxsize=8)
+def _env(names: tuple[str, ...]) -> Any:
+    return cel.NewEnv(variables=dict.fromkeys(names, _MAP))
 
 
 @lru_cache(maxsize=1024)
-def compile_rule(expression: str) -> Any:
-    """Compile an expression over `c` (case), `p` (parameters) and `actor`; cached."""
+def compile_rule(expression: str, names: tuple[str, ...] = NAMES) -> Any:
+    """Compile an expression over `c` (case), `p` (parameters) and `actor`, or other names; cached."""
     if len(expression) > MAX_CHARS:
         raise RuleError(f"The rule is longer than {MAX_CHARS} characters; split it.")
     try:
-        return _env().compile(expression)
+        return _env(names).compile(expression)
     except RuntimeError as why:
         first = str(why).splitlines()[0].removeprefix("INVALID_ARGUMENT: ERROR: ")
         raise RuleError(f"The rule {expression!r} does not compile: {first}") from why
 
 
-def compile_guard(expression: str) -> Any:
+def compile_guard(expression: str, names: tuple[str, ...] = NAMES) -> Any:
     """Compile an expression that must give BOOL."""
-    made = compile_rule(expression)
+    made = compile_rule(expression, names)
     if made.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
         raise RuleError(f"The rule {expression!r} must give true or false.")
     return made
 
 
-def value(expression: str, names: Mapping[str, Mapping[str, Any]]) -> Any:
+def value(
+    expression: str, names: Mapping[str, Mapping[str, Any]], known: tuple[str, ...] = NAMES
+) -> Any:
     """Evaluate an expression; RuleError carries the reason when it fails."""
     try:
-        result = compile_rule(expression).eval(data={k: names.get(k, {}) for k in NAMES})
+        made = compile_rule(expression, known)
+        result = made.eval(data={k: names.get(k, {}) for k in known})
     except RuntimeError as why:
         raise RuleError(f"The rule {expression!r} failed: {str(why).splitlines()[0]}") from why
     if result.type() == cel.Type.ERROR:
@@ -61,9 +64,11 @@ def value(expression: str, names: Mapping[str, Mapping[str, Any]]) -> Any:
     return result.plain_value()
 
 
-def holds(expression: str, names: Mapping[str, Mapping[str, Any]]) -> bool:
+def holds(
+    expression: str, names: Mapping[str, Mapping[str, Any]], known: tuple[str, ...] = NAMES
+) -> bool:
     """Tell whether a guard holds; anything but BOOL is an error, never a yes."""
-    result = value(expression, names)
+    result = value(expression, names, known)
     if not isinstance(result, bool):
         raise RuleError(f"The rule {expression!r} gave {type(result).__name__}, not true or false.")
     return result

@@ -18,10 +18,14 @@ from twin import (
     organisations,
     passwords,
     processes,
+    products,
     schema,
 )
+from twin.alarms import published as alarms
 from twin.kinds import Kind
+from twin.products import Product
 from twin.settings import settings
+from twin.telemetry import store
 
 log = structlog.get_logger("setup")
 
@@ -33,7 +37,7 @@ def publish_shipped(*, people: bool = True) -> dict[str, int]:
 
     Without `people` no account is made: their passwords would be written beside those of the city.
     """
-    counts = {"kinds": 0, "processes": 0, "accounts": 0}
+    counts = {"kinds": 0, "processes": 0, "products": 0, "accounts": 0}
     with db.engine("owner").begin() as conn:
         conn.execute(text("select pg_advisory_xact_lock(7003)"))
         schema.ensure_topics(conn)
@@ -45,6 +49,11 @@ def publish_shipped(*, people: bool = True) -> dict[str, int]:
                 conn, "process", process["key"], process, origin="shipped", actor=ACTOR
             )
             counts["processes"] += done is not None
+        for product in products.shipped():
+            counts["products"] += _publish_product(conn, product)
+        for product in products.running(conn, fresh=True).values():
+            store.ensure(conn, product)
+        counts["rules"] = alarms.publish_shipped(conn, ACTOR)
         calendar.seed(conn, "sh-workday")
     ledger.ensure_key(settings().home)
     with db.engine("app").begin() as conn:
@@ -68,6 +77,16 @@ def _publish(conn: Connection, kind: Kind, old: Kind | None) -> bool:
         log.warning("a shipped kind was left as it runs", kind=kind.kind, why=why.detail)
         return False
     return True
+
+
+def _publish_product(conn: Connection, product: Product) -> bool:
+    """Publish a shipped product; one that would take stored values away is left as it runs."""
+    try:
+        done = products.publish(conn, product, origin="shipped", actor=ACTOR)
+    except products.WouldNarrow as why:
+        log.warning("a shipped product was left as it runs", product=product.key, why=why.detail)
+        return False
+    return done is not None
 
 
 def _demo_accounts() -> int:

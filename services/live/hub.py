@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from twin import catalogue, db, journal, names, positions
+from twin import catalogue, db, journal, names, positions, products
 from twin.eventview import PROCESS, View
 from twin.scope import Actor, sees, sees_many
 
@@ -326,6 +326,7 @@ def forget_on(entry: dict[str, Any]) -> None:
     """Drop remembered names and kinds when the journal says that they changed."""
     if entry["class"] == "declaration":
         catalogue.forget()
+        products.forget()
     if entry["class"] in ("load", "thing") and entry["kind"] in ("district", "street", "crew"):
         names.forget()
 

@@ -45,8 +45,16 @@ def test_streets_and_people_lie_in_their_districts(loaded: demo.Loaded, ask: Ask
 def test_everything_that_reports_is_a_device(loaded: demo.Loaded, ask: Ask) -> None:
     rows = ask("select product, count(*) as n from twin.device group by product")
     counted = {r.product: r.n for r in rows}
-    assert counted["gps-vehicle"] == 300 and counted["gps-crew"] == 120
-    assert sum(n for p, n in counted.items() if p.startswith("sensor-")) == 900
+    assert counted["vehicle_terminal"] == 300 and counted["crew_phone"] == 120
+    types = (
+        "bin_level",
+        "toilet_odour",
+        "noise_dust",
+        "water_level",
+        "weather_station",
+        "tree_tilt",
+    )
+    assert sum(counted[product] for product in types) == 900
     odd = ask(
         "select 1 from twin.device d join twin.thing t on t.num = d.num where t.code <> d.device"
     )

@@ -9,7 +9,8 @@ from typing import Any
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from twin import alter, db, declarations, kinds, processes
+from ingest.codecs.explain import wrong_vectors
+from twin import alter, db, declarations, kinds, processes, products
 from twin.errors import TwinError
 from twin.feed import owners
 from ui.terminal.output import finish
@@ -17,6 +18,7 @@ from ui.terminal.output import finish
 READERS: dict[str, Callable[[Path], Any]] = {
     "kinds": kinds.read_file,
     "processes": processes.read_file,
+    "products": products.read_file,
 }
 
 
@@ -45,9 +47,25 @@ def _shipped() -> Iterator[str]:
         owners.check(known)
     except TwinError as why:
         yield why.detail
+    yield from _products(set(known))
     for declared in known.values():
         for where, fault in alter.faults(declared, known):
             yield f"kind {declared.kind}: {'.'.join(map(str, where))}: {fault}"
+
+
+def _products(kinds_there: set[str]) -> Iterator[str]:
+    """Yield what only shows across products: a key used twice, a kind that is not there."""
+    try:
+        shipped = products.shipped()
+    except TwinError as why:
+        yield why.detail
+        return
+    for product in shipped:
+        if product.kind not in kinds_there:
+            yield f"product {product.key}: kind: no kind is called {product.kind}"
+        for wrong in wrong_vectors(product):
+            said = wrong["error"] or wrong["got"]
+            yield f"product {product.key}: codec.vectors.{wrong['vector']}: reads {said}"
 
 
 def _published() -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Alarm rules: read, try over the past, publish."""

@@ -1,0 +1,1 @@
+"""Shadows of devices and commands to them."""

@@ -1,0 +1,1 @@
+"""Alarms, shadow, forwarding, predictions, updates."""

@@ -1,0 +1,1 @@
+"""Alarms: declared rules over what devices report, and what becomes of it."""

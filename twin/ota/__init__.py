@@ -1,0 +1,1 @@
+"""Updates of devices: signed metadata, rollouts in groups, a state machine for each device."""
