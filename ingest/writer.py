@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,10 +13,10 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ingest import records
+from ingest import records, tracing
 from ingest.devices import Registry, Source
 from ingest.messages import Refused, Value, read_event, read_position, read_telemetry
-from twin import db, observations, positions, products, series, shadow, trace
+from twin import db, observations, positions, products, series, shadow
 from twin.alarms import candidates
 from twin.errors import Unavailable
 from twin.observations import Observation
@@ -142,11 +141,14 @@ def write(registry: Registry, said: Sequence[Said]) -> Written:
         try:
             with conn.begin():
                 registry.refresh(conn)
+                clock = tracing.Clock()
                 batch = sort_out(conn, registry, said, received)
-                _store(conn, raw, batch, received)
+                clock.sort()
+                told = _store(conn, raw, batch, received)
                 batch.tally.write(raw, received)
+                clock.store()
+                tracing.keep(raw, said, batch.reasons, told, clock)
                 _count_on(raw, said)
-                _trace(raw, batch)
         except BaseException:
             forget()
             raise
@@ -160,7 +162,10 @@ def forget() -> None:
     candidates.forget()
 
 
-def _store(conn: Connection, raw: psycopg.Connection[Any], batch: Batch, received: float) -> None:
+def _store(
+    conn: Connection, raw: psycopg.Connection[Any], batch: Batch, received: float
+) -> dict[str, int]:
+    """Write every row; return the journal's entry of each product's rows."""
     moment = datetime.fromtimestamp(received, UTC)
     told: dict[str, int] = {}
     for columns in batch.columns:
@@ -180,6 +185,7 @@ def _store(conn: Connection, raw: psycopg.Connection[Any], batch: Batch, receive
     if told:
         said = {"products": sorted(told), "entry": max(told.values())}
         raw.execute("select pg_notify('twin_telemetry', %s)", (orjson.dumps(said).decode(),))
+    return told
 
 
 class _Noted(NamedTuple):
@@ -236,28 +242,6 @@ def _count_on(raw: psycopg.Connection[Any], said: Sequence[Said]) -> None:
             "do update set counter = greatest(c.counter, excluded.counter)",
             (num, highest[num]),
         )
-
-
-def _trace(raw: psycopg.Connection[Any], batch: Batch) -> None:
-    """Write the hops of messages of devices that somebody watches just now."""
-    watched = trace.wanted(raw)
-    if not watched:
-        return
-    for place, one in enumerate(batch.said):
-        if not isinstance(one, Uplink) or one.source.num not in watched:
-            continue
-        num, reason = one.source.num, batch.reasons.get(place)
-        name = f"{num}-{int(one.received * 1e6):x}-{place}"
-        spent = (batch.began - one.received) * 1000
-        note = partial(trace.note, raw, num, name)
-        said = one.payload[:400].decode("utf-8", "replace")
-        note("access", 0.0, {"door": one.door, "channel": one.channel, "bytes": len(one.payload)})
-        note("auth", 0.0, {"device": f"{one.source.product}/{one.source.device}"})
-        note("codec", spent, {"port": one.port, "said": said})
-        note("model", spent, {"refused": reason} if reason else {"held": True})
-        if reason is None:
-            spent = (time.time() - one.received) * 1000
-            note("store", spent, {"messages_in_batch": len(batch.said)})
 
 
 def sort_out(conn: Connection, registry: Registry, said: Sequence[Said], received: float) -> Batch:

@@ -21,6 +21,8 @@ from twin.telemetry import store
 CURSOR = "telemetry"
 ENTRIES = 2_000
 RETIRE_ROWS = 50_000
+# A moment may be rounded by a microsecond on its way to the journal; looking wider does no harm.
+EDGE = timedelta(milliseconds=5)
 ACTOR = "system:rollup"
 
 
@@ -41,14 +43,14 @@ class Touched:
         self.at_to = max(self.at_to, other.at_to)
 
 
-def follow(conn: Connection) -> int:
-    """Roll up what the sealed journal brought since the last time; return how many spans were written."""
+def follow(conn: Connection) -> tuple[int, int]:
+    """Roll up what the sealed journal brought; return how many entries were read and spans written."""
     seq = conn.execute(
         text("select seq from iot.rolled where key = :k for update"), {"k": CURSOR}
     ).scalar_one()
     rows = journal.entries(conn, after=seq, limit=ENTRIES, classes=("observation",))
     if not rows:
-        return 0
+        return 0, 0
     batches: dict[str, Touched] = {}
     for row in rows:
         note = row.note or {}
@@ -68,7 +70,7 @@ def follow(conn: Connection) -> int:
     conn.execute(
         text("update iot.rolled set seq = :s where key = :k"), {"s": rows[-1].seq, "k": CURSOR}
     )
-    return written
+    return len(rows), written
 
 
 def _product_of(table: str) -> str | None:
@@ -82,8 +84,8 @@ def roll(conn: Connection, product: Product, touched: Touched) -> int:
     if not pairs:
         return 0
     said = {
-        "ra": touched.received_from, "rb": touched.received_to,
-        "a": touched.at_from, "b": touched.at_to,
+        "ra": touched.received_from - EDGE, "rb": touched.received_to + EDGE,
+        "a": touched.at_from - EDGE, "b": touched.at_to + EDGE,
     }  # fmt: skip
     up = store.up(product.key)
     conn.execute(
@@ -141,9 +143,9 @@ def once() -> int:
     done = 0
     while True:
         with db.engine("app").begin() as conn:
-            found = follow(conn)
-        done += found
-        if not found:
+            read, written = follow(conn)
+        done += written
+        if read < ENTRIES:
             return done
 
 

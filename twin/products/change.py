@@ -20,13 +20,18 @@ TASK = "product.publish"
 def check(conn: Connection, source: str) -> Product:
     """Read a declaration against what runs; what cannot be published is refused with its reason."""
     product = reading.read_source(source, "product")
-    if product.kind not in catalogue.all_kinds(conn):
-        raise BadRequest(f"No kind is called {product.kind!r}; devices are things of a kind.")
+    check_kind(conn, product)
     running = published.running(conn, fresh=True).get(product.key)
     if running is not None:
         for why in published.narrowed(running, product):
             raise published.WouldNarrow(why)
     return product
+
+
+def check_kind(conn: Connection, product: Product) -> None:
+    """Refuse a product whose devices would be things of a kind that is not there."""
+    if product.kind not in catalogue.all_kinds(conn):
+        raise BadRequest(f"No kind is called {product.kind!r}; devices are things of a kind.")
 
 
 def apply(product: Product, *, actor: str, origin: str = "local") -> int | None:
