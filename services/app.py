@@ -41,6 +41,7 @@ from services.positions.endpoints import router as positions
 from services.rules.endpoints import router as rules
 from services.search.endpoints import router as search
 from services.shadow.endpoints import router as shadow
+from services.subscriptions.endpoints import router as subscriptions
 from services.things.endpoints import router as things
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
@@ -97,7 +98,7 @@ def create_app() -> FastAPI:
         tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
-        changes, search, alarms, rules, shadow,
+        changes, search, alarms, rules, shadow, subscriptions,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(Head)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ingest.feed import run as feeds
 from ingest.files import uploads
+from services.subscriptions.delivery import Delivery
 from twin import alter, cases, catalogue, counts, db, inspection, jobs, levels, searchkeys
 from twin.alarms.engine import Engine
 from twin.log import start_logging
@@ -28,6 +29,7 @@ DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0
 FEED_EVERY_S = 2.0
 ALARM_EVERY_S = 0.2
+NORTH_EVERY_S = 0.5
 _stop = threading.Event()
 
 
@@ -109,6 +111,7 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(_find, WORK_EVERY_S), daemon=True),
         # A pass of alarms is one transaction: what it had taken stands there again.
         threading.Thread(target=_repeat, args=(Engine().once, ALARM_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(Delivery().once, NORTH_EVERY_S), daemon=True),
         # A level half made is undone with its transaction.
         threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True),
     ]
