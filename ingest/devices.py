@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -16,21 +17,34 @@ ASK_AGAIN_S = 2.0
 
 
 class Source(NamedTuple):
-    """The thing behind a device."""
+    """The thing behind a device, and how the device shows who it is."""
 
     num: int
     level: int
     district: str | None
+    product: str = ""
+    device: str = ""
+    sealed: str | None = None
+    certificate: bytes | None = None
+    token: str | None = None
+    client: str | None = None
+    state: str = "registered"
 
 
+_COLUMNS = (
+    "t.num, t.level, t.district, d.product, d.device, d.secret_sealed as sealed, d.certificate, "
+    "d.token_sealed as token, d.client, d.state from twin.device d join twin.thing t on t.num = d.num "
+    "where d.enabled and t.gone_at is null"
+)
 # A registered device, or a thing that reports under its own kind and code.
 _KNOWN = text(
-    "select d.product, d.device, t.num, t.level, t.district from twin.device d "
-    "join twin.thing t on t.num = d.num where d.enabled and t.gone_at is null "
-    "union all select t.kind, t.code, t.num, t.level, t.district from twin.thing t "
-    "where t.kind in ('vehicle', 'vessel', 'crew', 'sensor', 'camera') and t.gone_at is null "
-    "and not exists (select from twin.device d where d.product = t.kind and d.device = t.code)"
+    f"select {_COLUMNS} union all "
+    "select t.num, t.level, t.district, t.kind, t.code, null, null, null, null, 'registered' "
+    "from twin.thing t where t.kind in ('vehicle', 'vessel', 'crew', 'sensor', 'camera') "
+    "and t.gone_at is null and not exists ("
+    "select from twin.device d where d.product = t.kind and d.device = t.code)"
 )
+_ONE = text(f"select {_COLUMNS} and d.product = :p and d.device = :d")
 _DISTRICTS = text(
     "select coalesce(nullif(t.district, ''), d.code) as district, st_asbinary(d.geom) as shape "
     "from base.district d join twin.thing t on t.id = d.id where d.geom is not null"
@@ -38,37 +52,68 @@ _DISTRICTS = text(
 
 
 class Registry:
-    """Devices and districts as of a moment ago; unknown names are asked for again."""
+    """Devices and districts as of a moment ago; what changed is read again at once when told."""
 
     def __init__(self) -> None:
         self._sources: dict[tuple[str, str], Source] = {}
         self._read_at = 0.0
         self._codes: list[str] = []
         self._tree: STRtree | None = None
+        self._lock = threading.Lock()
 
-    def refresh(self, conn: Connection, *, unknown: bool) -> None:
-        """Read again when old, or soon after an unknown device spoke."""
+    def refresh(self, conn: Connection, *, unknown: bool = False) -> None:
+        """Read all again when old, or soon after an unknown device spoke."""
         age = time.monotonic() - self._read_at
         if self._read_at and age < (ASK_AGAIN_S if unknown else REFRESH_S):
             return
-        self._sources = {
-            (row.product, row.device): Source(row.num, row.level, row.district)
-            for row in conn.execute(_KNOWN)
-        }
+        found = {(row.product, row.device): _source(row) for row in conn.execute(_KNOWN)}
         shapes = conn.execute(_DISTRICTS).all()
-        self._codes = [row.district for row in shapes]
-        self._tree = STRtree(shapely.from_wkb([bytes(row.shape) for row in shapes]))
-        self._read_at = time.monotonic()
+        with self._lock:
+            self._sources = found
+            self._codes = [row.district for row in shapes]
+            self._tree = STRtree(shapely.from_wkb([bytes(row.shape) for row in shapes]))
+            self._read_at = time.monotonic()
+
+    def reload(self, conn: Connection, product: str, device: str) -> Source | None:
+        """Read one device again, because somebody changed it."""
+        row = conn.execute(_ONE, {"p": product, "d": device}).first()
+        if row is None:
+            self._sources.pop((product, device), None)
+            return None
+        found = self._sources[(product, device)] = _source(row)
+        return found
 
     def find(self, product: str, device: str) -> Source | None:
         """Return the thing behind a device, if it is known and enabled."""
         return self._sources.get((product, device))
 
+    def everyone(self) -> dict[tuple[str, str], Source]:
+        """Return all that are known."""
+        return dict(self._sources)
+
     def districts(self, lons: Sequence[float], lats: Sequence[float]) -> list[str | None]:
         """Return the district of each point, None where it lies in none."""
         found: list[str | None] = [None] * len(lons)
-        if self._tree is not None and lons and self._codes:
+        with self._lock:
+            tree, codes = self._tree, self._codes
+        if tree is not None and lons and codes:
             points = shapely.points(np.column_stack([lons, lats]))
-            for point, shape in self._tree.query(points, predicate="intersects").T:
-                found[point] = self._codes[shape]
+            for point, shape in tree.query(points, predicate="intersects").T:
+                found[point] = codes[shape]
         return found
+
+
+def _source(row: Any) -> Source:
+    certificate = bytes(row.certificate) if row.certificate is not None else None
+    return Source(
+        row.num,
+        row.level,
+        row.district,
+        row.product,
+        row.device,
+        row.sealed,
+        certificate,
+        row.token,
+        row.client,
+        row.state,
+    )

@@ -17,7 +17,9 @@ MAX_BYTES = 65_536
 MAX_VALUES = 256
 OLDEST = datetime(2020, 1, 1, tzinfo=UTC)
 FUTURE = timedelta(minutes=5)
-_TOPIC = re.compile(r"twin/v1/([^/]{1,64})/([^/]{1,64})/(position|telemetry|event)")
+_TOPIC = re.compile(
+    r"twin/v1/([^/]{1,64})/([^/]{1,64})/(position|telemetry|event|shadow/reported|command/reply|ota/progress)"
+)
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,63}")
 
 

@@ -1,9 +1,9 @@
-"""The broker door: reads what devices publish, commits it in batches, then acknowledges.
+"""The broker door: reads what devices publish to an external broker, commits it, then acknowledges.
 
-Run as `python -m ingest.mqtt`. Acknowledged means committed: a message is acknowledged to the
-broker only after its batch is in the database, and the session is persistent, so a killed
-process, a restarted database or a lost connection only means that messages come again; the
-primary keys make a repeated message harmless.
+Run as `python -m ingest.mqtt` where TWIN_MQTT_URL names a broker (EMQX, RabbitMQ, Mosquitto, …).
+Acknowledged means committed: a message is acknowledged to the broker only after its batch is in the
+database, and the session is persistent, so a killed process, a restarted database or a lost
+connection only means that messages come again; a repeated record is known and counted as such.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -28,8 +27,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.devices import Registry
-from ingest.writer import Message, write_all
-from twin import db, positions
+from ingest.messages import Refused, read_topic
+from ingest.writer import Rejected, Said, Uplink, write_all
+from twin import db
 from twin.errors import TwinError, Unavailable
 from twin.log import start_logging
 from twin.settings import settings
@@ -38,7 +38,6 @@ TOPICS = tuple(f"twin/v1/+/+/{channel}" for channel in ("position", "telemetry",
 BATCH = 1000
 BATCH_S = 0.1
 WAITING = 20_000
-KEYFRAME_EVERY_S = 600.0
 SUMMARY_EVERY_S = 60.0
 log = structlog.get_logger("ingest")
 
@@ -46,7 +45,9 @@ log = structlog.get_logger("ingest")
 class Arrived(NamedTuple):
     """A message with what is needed to acknowledge it on the connection it came by."""
 
-    message: Message
+    topic: str
+    payload: bytes
+    received: float
     door: Door
     connection: int
     mid: int
@@ -107,8 +108,9 @@ class Door:
         log.info("disconnected", broker=self.name, why=str(code))
 
     def _arrived(self, _client: paho.Client, _data: Any, said: paho.MQTTMessage) -> None:
-        message = Message(said.topic, bytes(said.payload), datetime.now(UTC))
-        arrived = Arrived(message, self, self.connection, said.mid, said.qos)
+        arrived = Arrived(
+            said.topic, bytes(said.payload), time.time(), self, self.connection, said.mid, said.qos
+        )
         if said.qos:
             # Bounded: the broker sends no more than its window before it is acknowledged.
             self.waiting.put(arrived)
@@ -125,9 +127,8 @@ class Ingest:
         self.waiting: queue.Queue[Arrived] = queue.Queue()
         self.stopping = threading.Event()
         self.registry = Registry()
-        self.counts = {"fixes": 0, "values": 0, "refused": 0, "known": 0, "batches": 0}
+        self.counts = {"stored": 0, "rejected": 0, "duplicate": 0, "batches": 0}
         self.doors = [Door(url, self.waiting, name) for name, url in broker_urls().items()]
-        self._framed_at = 0.0
         self._told_at = time.monotonic()
 
     def stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -165,7 +166,7 @@ class Ingest:
         delay = 0.2
         while not self.stopping.is_set():
             try:
-                written = write_all(self.registry, [arrived.message for arrived in batch])
+                written = write_all(self.registry, self._said(batch))
             except (SQLAlchemyError, psycopg.Error, Unavailable) as why:
                 log.warning(
                     "not stored, trying again", why=str(why).splitlines()[0], count=len(batch)
@@ -176,10 +177,28 @@ class Ingest:
                 continue
             for arrived in batch:
                 arrived.door.acknowledge(arrived)
-            for key, count in written._asdict().items():
+            for key, count in zip(self.counts, written[:3], strict=False):
                 self.counts[key] += count
             self.counts["batches"] += 1
             return
+
+    def _said(self, batch: Sequence[Arrived]) -> list[Said]:
+        """Find who speaks; a name that is not known may have been entered a moment ago."""
+        found: list[Said] = []
+        for one in batch:
+            try:
+                topic = read_topic(one.topic)
+                source = self.registry.find(topic.product, topic.device)
+                if source is None:
+                    with db.engine("ingest").connect() as conn:
+                        self.registry.refresh(conn, unknown=True)
+                    source = self.registry.find(topic.product, topic.device)
+                if source is None:
+                    raise Refused("no such device, or it is disabled")
+                found.append(Uplink(source, topic.channel, one.payload, one.received, "broker"))
+            except Refused as why:
+                found.append(Rejected(0, "broker", one.topic, str(why), one.payload))
+        return found
 
     def _housekeeping(self) -> None:
         now = time.monotonic()
@@ -187,28 +206,12 @@ class Ingest:
             dropped = sum(door.dropped for door in self.doors)
             log.info("so far", **self.counts, waiting=self.waiting.qsize(), dropped=dropped)
             self._told_at = now
-        if time.time() // KEYFRAME_EVERY_S != self._framed_at:
-            self._keep_frame()
-
-    def _keep_frame(self) -> None:
-        try:
-            with db.engine("ingest").begin() as conn:
-                positions.keep_frame(conn)
-        except SQLAlchemyError as why:
-            log.warning("keyframe not kept, trying again", why=str(why).splitlines()[0])
-            self.stopping.wait(1)
-        else:
-            self._framed_at = time.time() // KEYFRAME_EVERY_S
 
 
 def broker_urls() -> dict[str, str]:
-    """Return the brokers to read from: the installation's own, and one more where it is given."""
+    """Return the brokers to read from."""
     config = settings()
-    secret = config.secret("mqtt-ingest")
-    urls = {"lvrong-ingest": f"mqtt://ingest:{secret}@127.0.0.1:{config.mqtt_port}"}
-    if config.mqtt_url:
-        urls["lvrong-ingest-extra"] = config.mqtt_url
-    return urls
+    return {"lvrong-ingest-extra": config.mqtt_url} if config.mqtt_url else {}
 
 
 def main() -> int:

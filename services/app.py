@@ -14,6 +14,7 @@ from services.boards.endpoints import router as boards
 from services.catalogue.endpoints import router as catalogue
 from services.changes.endpoints import router as changes
 from services.codes.endpoints import router as codes
+from services.devices.endpoints import router as devices
 from services.dispatch.endpoints import router as dispatch
 from services.dispatch.roads import warm as warm_roads
 from services.events.endpoints import router as events
@@ -38,6 +39,7 @@ from services.loads.downloads import router as downloads
 from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
 from services.positions.endpoints import router as positions
+from services.products.endpoints import router as products
 from services.rules.endpoints import router as rules
 from services.search.endpoints import router as search
 from services.shadow.endpoints import router as shadow
@@ -98,7 +100,7 @@ def create_app() -> FastAPI:
         tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
-        changes, search, alarms, rules, shadow, subscriptions,
+        changes, search, products, devices, alarms, rules, shadow, subscriptions,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(Head)

@@ -19,11 +19,12 @@ from services.subscriptions.delivery import Delivery
 from twin import alter, cases, catalogue, counts, db, inspection, jobs, levels, searchkeys
 from twin.alarms.engine import Engine
 from twin.log import start_logging
+from twin.products import change
 
 log = structlog.get_logger("worker")
 SWEEP_EVERY_S = 5.0
 # Jobs change kinds and check quality: the modules that offer tasks are named here.
-TASKS = (alter, inspection, uploads)
+TASKS = (alter, change, inspection, uploads)
 WORK_EVERY_S = 1.0
 DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,11 +13,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import psycopg
@@ -29,6 +31,19 @@ from ui.terminal.broker import SIMULATOR, Broker
 from ui.terminal.cluster import Cluster, as_user
 from ui.terminal.paths import ROOT
 from ui.terminal.supervisor import Part, Supervisor
+
+T = TypeVar("T")
+
+
+def run_async(asked: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread of its own: a browser test leaves a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, asked).result()
+
+
+DOORS = (
+    "TWIN_DB_PORT", "TWIN_MQTT_PORT", "TWIN_NORTH_MQTT_PORT", "TWIN_MQTTS_PORT", "TWIN_COAP_PORT",
+)  # fmt: skip
 
 
 def free_port() -> int:
@@ -76,7 +91,8 @@ class Servers:
 
     home: Path
     db_port: int
-    mqtt_port: int
+    mqtt_port: int  # nobody listens before a test starts the device doors
+    north_port: int
     supervisor: Supervisor
 
     def admin(self) -> psycopg.Connection[Any]:
@@ -118,7 +134,7 @@ class Servers:
 def servers() -> Iterator[Servers]:
     """Start a cluster and a broker on free ports, set up as `./up` does it."""
     with temporary_home() as home:
-        ports = {"TWIN_DB_PORT": free_port(), "TWIN_MQTT_PORT": free_port()}
+        ports = {name: free_port() for name in DOORS}
         with environment(
             TWIN_HOME=str(home),
             TWIN_PORT=str(free_port()),
@@ -129,7 +145,7 @@ def servers() -> Iterator[Servers]:
         ):
             config = settings()
             supervisor = Supervisor(home, os.environ)
-            cluster, broker = Cluster(home, config.db_port), Broker(home, config.mqtt_port)
+            cluster, broker = Cluster(home, config.db_port), Broker(home, config.north_mqtt_port)
             try:
                 cluster.ensure()
                 supervisor.start(Part("postgres", cluster.command(), signal.SIGINT, 30))
@@ -139,7 +155,9 @@ def servers() -> Iterator[Servers]:
                 broker.ensure({})
                 supervisor.start(Part("mosquitto", broker.command()))
                 supervisor.wait(broker.answers, 10, "the test broker does not answer")
-                yield Servers(home, config.db_port, config.mqtt_port, supervisor)
+                yield Servers(
+                    home, config.db_port, config.mqtt_port, config.north_mqtt_port, supervisor
+                )
             finally:
                 supervisor.stop()
 
@@ -203,7 +221,7 @@ class City:
 def installation(demo: str = "small", patience_s: float = 240) -> Iterator[City]:
     """Run everything as real processes on free ports; it ends with the tests, even when killed."""
     with temporary_home() as home:
-        ports = {name: free_port() for name in ("TWIN_PORT", "TWIN_DB_PORT", "TWIN_MQTT_PORT")}
+        ports = {name: free_port() for name in ("TWIN_PORT", *DOORS)}
         env = {
             **os.environ,
             "TWIN_HOME": str(home),
@@ -220,7 +238,8 @@ def installation(demo: str = "small", patience_s: float = 240) -> Iterator[City]
         try:
             _wait_ready(process, said, patience_s)
             url = f"http://127.0.0.1:{ports['TWIN_PORT']}"
-            yield City(home, url, *ports.values(), env, process)
+            numbers = [ports[name] for name in ("TWIN_PORT", "TWIN_DB_PORT", "TWIN_MQTT_PORT")]
+            yield City(home, url, *numbers, env, process)
         finally:
             process.terminate()
             process.wait(90)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from twin import series
+from twin.telemetry import read
 
 SERIES = "observation"
 
@@ -20,6 +21,10 @@ class Observation(NamedTuple):
     property: str
     at: datetime
     value: float
+    seq: int = 0  # the writer's own: which record of its batch
+
+
+Key = tuple[int, str, datetime]
 
 
 _STAGE = (
@@ -33,7 +38,8 @@ _INSERT = text(
     "order by num, property, at on conflict do nothing returning num, property, at, value) "
     "select count(*) as stored, min(at) as first, max(at) as last, encode(sha256(convert_to("
     "string_agg(concat_ws(' ', num, property, extract(epoch from at), value), E'\\n' "
-    "order by num, property, at), 'UTF8')), 'hex') as digest from kept"
+    "order by num, property, at), 'UTF8')), 'hex') as digest, array_agg(num) as nums, "
+    "array_agg(property) as properties, array_agg(at) as ats from kept"
 )
 _LAST = text(
     "insert into twin.last_observation as l (num, property, at, value) "
@@ -43,37 +49,26 @@ _LAST = text(
 )
 
 
-def write(conn: Connection, seen: Sequence[Observation], received: datetime) -> int:
-    """Store a batch in the caller's transaction; return how many were not known already."""
+def write(conn: Connection, seen: Sequence[Observation], received: datetime) -> set[Key]:
+    """Store a batch in the caller's transaction; return what was not known already."""
     if not seen:
-        return 0
+        return set()
     conn.execute(text(_STAGE))
-    series.copy_rows(conn, "seen", _TYPES, seen)
+    series.copy_rows(conn, "seen", _TYPES, (one[:4] for one in seen))
     series.ensure_days(conn, SERIES, (one.at for one in seen))
     kept = conn.execute(_INSERT, {"received": received}).one()
     conn.execute(_LAST)
     series.note_batch(conn, SERIES, kept, received)
-    return int(kept.stored)
+    return set(zip(kept.nums or (), kept.properties or (), kept.ats or (), strict=True))
 
 
 def last(conn: Connection, num: int) -> Sequence[Any]:
-    """Return the last value of every property of a thing."""
-    return conn.execute(
-        text(
-            "select property, at, value from twin.last_observation where num = :n order by property"
-        ),
-        {"n": num},
-    ).all()
+    """Return the last value of every property of a thing: declared and loose ones."""
+    return read.last(conn, [num])
 
 
 def values(
     conn: Connection, num: int, prop: str, start: datetime, end: datetime, limit: int = 50_000
 ) -> Sequence[Any]:
     """Return the values of a property between two moments, in order."""
-    return conn.execute(
-        text(
-            "select at, value from twin.observation where num = :n and property = :p "
-            "and at between :a and :b order by at limit :limit"
-        ),
-        {"n": num, "p": prop, "a": start, "b": end, "limit": limit},
-    ).all()
+    return read.values(conn, num, prop, start, end, limit)

@@ -7,6 +7,7 @@ Doors that answer thousands of reads a second compile theirs once, keep the text
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
@@ -15,13 +16,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.sql.elements import ClauseElement
 
 from twin.errors import Unavailable
 from twin.settings import settings
+from twin.wire import Line
 
 SIZE = 8
 WAIT_S = 10.0
@@ -29,18 +30,34 @@ WAIT_S = 10.0
 STATEMENT_TIMEOUT_MS = 30_000
 _DIALECT = psycopg_dialect()  # type: ignore[no-untyped-call]
 _OPTIONS = f"-c timezone=UTC -c jit=off -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-Connection = psycopg.AsyncConnection[Any]
+Connection = Line
+_PLACE = re.compile(rb"%(?:%|\((\w+)\)s)")
 _AWAY = "The database is away or overloaded; try again in a moment."
 _stacks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Stack]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """SQL text with `%(name)s` places, the values that never change, and the names still to bind."""
+    """SQL text with `%(name)s` places, the values that never change, and the names still to bind.
+
+    `numbered` is the same text with the places `$1` of the database itself, `places` their names.
+    """
 
     sql: bytes
     fixed: Mapping[str, Any]
     open: frozenset[str] = field(default=frozenset())
+    numbered: bytes = field(init=False)
+    places: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names: dict[bytes, int] = {}
+
+        def number(found: re.Match[bytes]) -> bytes:
+            name = found[1]
+            return b"%" if name is None else b"$%d" % names.setdefault(name, len(names) + 1)
+
+        object.__setattr__(self, "numbered", _PLACE.sub(number, self.sql))
+        object.__setattr__(self, "places", tuple(name.decode() for name in names))
 
 
 def statement(said: Executable) -> Prepared:
@@ -93,10 +110,10 @@ class _Stack:
 
     def __init__(self, role: str) -> None:
         self.dsn = settings().dsn(role).replace("postgresql+psycopg://", "postgresql://")
-        self._idle: list[Connection] = []
+        self._idle: list[Line] = []
         self._free = asyncio.Semaphore(SIZE)
 
-    async def take(self) -> Connection:
+    async def take(self) -> Line:
         """Return a living connection; Unavailable when there is none within `WAIT_S`."""
         if self._free.locked():
             try:
@@ -106,9 +123,10 @@ class _Stack:
         else:
             await self._free.acquire()
         while self._idle:
-            conn = self._idle.pop()
-            if not conn.closed:
-                return conn
+            line = self._idle.pop()
+            if line.usable:
+                return line
+            await line.close()
         try:
             return await self._connect()
         except BaseException as why:
@@ -117,24 +135,19 @@ class _Stack:
                 raise Unavailable(_AWAY) from why
             raise
 
-    async def _connect(self) -> Connection:
-        conn = await psycopg.AsyncConnection.connect(
-            self.dsn, autocommit=True, options=_OPTIONS, connect_timeout=5
+    async def _connect(self) -> Line:
+        return Line(
+            await psycopg.AsyncConnection.connect(
+                self.dsn, autocommit=True, options=_OPTIONS, connect_timeout=5
+            )
         )
-        # Every statement that comes this way is one of few texts and is worth preparing at once.
-        conn.prepare_threshold = 0
-        conn.prepared_max = 1000
-        return conn
 
-    async def give(self, conn: Connection) -> None:
+    async def give(self, line: Line) -> None:
         """Take a connection back; one that is broken or in the middle of something is closed."""
-        if conn.closed:
-            # The database went away: what lies idle broke with it.
-            await self.close()
-        elif conn.pgconn.transaction_status != TransactionStatus.IDLE:
-            await conn.close()
+        if line.usable:
+            self._idle.append(line)
         else:
-            self._idle.append(conn)
+            await line.close()
         self._free.release()
 
     async def close(self) -> None:
@@ -166,9 +179,9 @@ async def fetch(
     conn: Connection, prepared: Prepared, values: Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
     """Return all rows of a prepared statement; every open name must be among the values."""
-    said = {**prepared.fixed, **values} if prepared.fixed else values
-    cursor = await conn.execute(prepared.sql, said, prepare=True, binary=True)
-    return await cursor.fetchall()
+    fixed = prepared.fixed
+    said = [values[name] if name in values else fixed[name] for name in prepared.places]
+    return await conn.rows(prepared.numbered, said)
 
 
 async def close() -> None:

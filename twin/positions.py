@@ -61,7 +61,7 @@ _INSERT = text(
     "on conflict do nothing returning num, at, lon, lat) "
     "select count(*) as stored, min(at) as first, max(at) as last, encode(sha256(convert_to("
     "string_agg(concat_ws(' ', num, extract(epoch from at), lon, lat), E'\\n' order by num, at), "
-    "'UTF8')), 'hex') as digest from kept"
+    "'UTF8')), 'hex') as digest, array_agg(num) as nums, array_agg(at) as ats from kept"
 )
 _LAST = text(
     "insert into twin.last_position as l "
@@ -74,13 +74,13 @@ _LAST = text(
 )
 
 
-def write(conn: Connection, fixes: Sequence[Fix], received: datetime) -> int:
-    """Store a batch in the caller's transaction; return how many were not known already.
+def write(conn: Connection, fixes: Sequence[Fix], received: datetime) -> set[tuple[int, datetime]]:
+    """Store a batch in the caller's transaction; return thing and time of what was not known already.
 
     Rows, last positions and the journal entry are one commit; a repeated message changes nothing.
     """
     if not fixes:
-        return 0
+        return set()
     conn.execute(text(_STAGE))
     series.copy_rows(conn, "fix", _TYPES, fixes)
     series.ensure_days(conn, SERIES, (fix.at for fix in fixes))
@@ -88,7 +88,7 @@ def write(conn: Connection, fixes: Sequence[Fix], received: datetime) -> int:
     conn.execute(_LAST, {"received": received})
     series.note_batch(conn, SERIES, kept, received)
     conn.execute(text("notify twin_positions"))
-    return int(kept.stored)
+    return set(zip(kept.nums or (), kept.ats or (), strict=True))
 
 
 def keep_frame(conn: Connection) -> int:

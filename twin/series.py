@@ -44,11 +44,11 @@ def forget_days() -> None:
     _days.clear()
 
 
-def note_batch(conn: Connection, series: str, kept: Any, received: datetime) -> None:
-    """Write the one journal entry of a batch: table, range, count and digest."""
+def note_batch(conn: Connection, series: str, kept: Any, received: datetime) -> int:
+    """Write the one journal entry of a batch: table, range, count and digest; return its id."""
     if not kept.stored:
-        return
-    journal.append(
+        return 0
+    return journal.append(
         conn,
         cls="observation",
         action="append",

@@ -25,6 +25,12 @@ class Settings:
     port: int
     mqtt_port: int
     db_port: int
+    north_mqtt_port: int = 1884
+    mqtts_port: int = 8883
+    coap_port: int = 5683
+    jt808_port: int = 0
+    hj212_port: int = 0
+    ais_port: int = 0
     database_url: str | None
     mqtt_url: str | None
     demo: str
@@ -66,6 +72,10 @@ def _port(name: str, default: int) -> int:
     return int(raw)
 
 
+def _optional_port(name: str) -> int:
+    return _port(name, 0) if os.environ.get(name) else 0
+
+
 def _megabytes(name: str, default: int) -> int:
     raw = os.environ.get(name, str(default))
     if not raw.isdigit() or int(raw) > 65536:
@@ -92,6 +102,12 @@ def settings() -> Settings:
         port=port,
         mqtt_port=_port("TWIN_MQTT_PORT", 1883),
         db_port=_port("TWIN_DB_PORT", 5433),
+        north_mqtt_port=_port("TWIN_NORTH_MQTT_PORT", 1884),
+        mqtts_port=_port("TWIN_MQTTS_PORT", 8883),
+        coap_port=_port("TWIN_COAP_PORT", 5683),
+        jt808_port=_optional_port("TWIN_JT808_PORT"),
+        hj212_port=_optional_port("TWIN_HJ212_PORT"),
+        ais_port=_optional_port("TWIN_AIS_PORT"),
         database_url=env.get("TWIN_DATABASE_URL") or None,
         mqtt_url=env.get("TWIN_MQTT_URL") or None,
         demo=demo,

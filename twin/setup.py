@@ -25,6 +25,7 @@ from twin.alarms import published as alarms
 from twin.kinds import Kind
 from twin.products import Product
 from twin.settings import settings
+from twin.telemetry import store
 
 log = structlog.get_logger("setup")
 
@@ -50,6 +51,8 @@ def publish_shipped(*, people: bool = True) -> dict[str, int]:
             counts["processes"] += done is not None
         for product in products.shipped():
             counts["products"] += _publish_product(conn, product)
+        for product in products.running(conn, fresh=True).values():
+            store.ensure(conn, product)
         counts["rules"] = alarms.publish_shipped(conn, ACTOR)
         calendar.seed(conn, "sh-workday")
     ledger.ensure_key(settings().home)

@@ -159,7 +159,7 @@ def _address(target: str, password: str | None) -> tuple[str, int, str | None, s
 
 def north_port() -> int:
     """Return the port of the installation's own broker for third parties."""
-    return int(getattr(settings(), "north_mqtt_port", 1884))
+    return settings().north_mqtt_port
 
 
 def sender(row: Any, secret: str) -> Sender:

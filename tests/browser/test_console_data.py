@@ -142,7 +142,8 @@ def test_keyboard_languages_and_names_of_controls(screen: Any, tmp_path: Path) -
 
 def test_who_may_not_load_is_told(screen: Any, city: City) -> None:
     made = screen("dispatcher", "/console/data", DESK)
-    made.page.wait_for_selector("[role=alert]")
+    made.page.wait_for_selector("[role=alert]:has-text('data.')")
+    assert made.page.locator("nav a[href='/console/data']").count() == 0
     anonymous = screen(None, "/console/data", DESK)
     anonymous.page.wait_for_selector("input[name=password]")
     assert "next=/console/data" in anonymous.page.url.replace("%2F", "/")

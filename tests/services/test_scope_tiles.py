@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from services.tiles import repository, service
 from services.tiles.repository import Wish
 from tests import minicity
 from tests.services.conftest import Api
+from tests.support import run_async
 from twin import counts, db, detail, kinds, levels, pool, tables
 from twin.errors import NotFound
 from twin.scope import ANONYMOUS, Actor, visible
@@ -112,7 +112,7 @@ def test_no_tile_holds_a_forbidden_id(full: Api, count: int) -> None:
         finally:
             await pool.close()
 
-    asyncio.run(look())
+    run_async(look())
 
 
 async def _check(

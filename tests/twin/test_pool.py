@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 
-from tests.support import Servers
+from tests.support import Servers, run_async
 from twin import pool
 from twin.errors import Unavailable
 from twin.settings import settings
@@ -51,7 +50,7 @@ def test_rows_come_back_and_values_are_never_text(database: str) -> None:
         await pool.close()
         return found
 
-    assert asyncio.run(ask()) == [[("found", 0)], [("found", 0)]]
+    assert run_async(ask()) == [[("found", 0)], [("found", 0)]]
 
 
 def test_a_database_that_is_away_is_said_in_one_sentence(
@@ -70,7 +69,7 @@ def test_a_database_that_is_away_is_said_in_one_sentence(
 
     try:
         with pytest.raises(Unavailable, match="try again"):
-            asyncio.run(ask())
+            run_async(ask())
     finally:
         monkeypatch.undo()
         settings.cache_clear()
@@ -99,7 +98,7 @@ def test_connections_that_broke_are_replaced(servers: Servers, database: str) ->
         await pool.close()
         return failed
 
-    assert asyncio.run(ask()) == 1
+    assert run_async(ask()) == 1
 
 
 def test_one_more_than_there_are_waits_and_is_refused(
@@ -117,4 +116,4 @@ def test_one_more_than_there_are_waits_and_is_refused(
             pass
         await pool.close()
 
-    asyncio.run(ask())
+    run_async(ask())

@@ -1,8 +1,8 @@
-"""The private Mosquitto of one installation: configuration, accounts of devices, reload.
+"""The private Mosquitto of one installation: what the twin publishes, others subscribe to.
 
-Devices have the user name `{product}/{device}` and may only use the topics below it. Accounts are
-a password file written here ($7$, PBKDF2-SHA512): the dynamic-security plug-in rewrites everything
-for each device and blocks the broker meanwhile.
+Devices do not come here: their door is the twin's own, which acknowledges after the commit. Accounts
+are a password file written here ($7$, PBKDF2-SHA512): the dynamic-security plug-in rewrites
+everything for each account and blocks the broker meanwhile.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ ITERATIONS = 101  # Mosquitto's own figure; the secrets are random, not chosen b
 USER = "mosquitto"
 READER = "ingest"
 SIMULATOR = "gateway/demo"
+PUBLISHER = "twin"
 UP_TOPICS = ("position", "telemetry", "event")
 
 
@@ -42,22 +43,23 @@ class Broker:
         self.port, self.host = port, host
         self.folder = self.home / "mqtt"
 
-    def ensure(self, devices: Mapping[str, str]) -> None:
-        """Write configuration and accounts; `devices` is user name -> digest."""
+    def ensure(self, subscribers: Mapping[str, str]) -> None:
+        """Write configuration and accounts; `subscribers` is user name -> digest."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self._own(self.folder)
         self._write("mosquitto.conf", self._configuration())
         self._write("acl", _acl())
-        self.write_accounts(devices)
+        self.write_accounts(subscribers)
 
-    def write_accounts(self, devices: Mapping[str, str]) -> None:
+    def write_accounts(self, subscribers: Mapping[str, str]) -> None:
         """Write the password file whole; a reader never sees half of it."""
         secrets = self.home / "secrets"
         own = {
+            PUBLISHER: digest((secrets / "mqtt-north").read_text(encoding="utf-8").strip()),
             READER: digest((secrets / "mqtt-ingest").read_text(encoding="utf-8").strip()),
             SIMULATOR: digest((secrets / "mqtt-sim").read_text(encoding="utf-8").strip()),
         }
-        lines = (f"{user}:{said}\n" for user, said in {**devices, **own}.items())
+        lines = (f"{user}:{said}\n" for user, said in {**subscribers, **own}.items())
         self._write("passwords", "".join(lines))
 
     def command(self) -> list[str]:
@@ -130,9 +132,13 @@ def broker_address(config: Settings) -> str:
 
 
 def _acl() -> str:
+    # Another installation's broker door may read here as from any external broker.
     writes = "".join(f"topic write twin/v1/+/+/{name}\n" for name in UP_TOPICS)
     return (
+        "topic read twin/v1/out/#\n\n"
+        f"user {PUBLISHER}\ntopic readwrite twin/v1/out/#\n\n"
         f"user {READER}\ntopic read twin/v1/#\n\n"
         f"user {SIMULATOR}\n{writes}\n"
+        "pattern read twin/v1/out/#\n"
         "pattern readwrite twin/v1/%u/#\n"
     )

@@ -67,7 +67,11 @@ def free_space(path: Path, need_bytes: int) -> None:
 
 def free_ports(config: Settings) -> None:
     """Refuse a port that somebody else listens on, naming the variable that moves it."""
-    wanted = [(config.host, config.port, "TWIN_PORT"), (None, config.mqtt_port, "TWIN_MQTT_PORT")]
+    wanted = [
+        (config.host, config.port, "TWIN_PORT"),
+        (None, config.mqtt_port, "TWIN_MQTT_PORT"),
+        (None, config.north_mqtt_port, "TWIN_NORTH_MQTT_PORT"),
+    ]
     if not config.database_url:
         wanted.append((None, config.db_port, "TWIN_DB_PORT"))
     for host, port, variable in wanted:

@@ -26,6 +26,7 @@ SECRETS = (
     "db-audit",
     "mqtt-ingest",
     "mqtt-sim",
+    "mqtt-north",
 )
 
 

@@ -130,18 +130,6 @@ def _demo_loaded() -> str | None:
     return str(found) if found else None
 
 
-def device_accounts() -> dict[str, str]:
-    """Return broker user names and digests of all enabled devices."""
-    with db.engine("owner").connect() as conn:
-        rows = conn.execute(
-            text(
-                "select product || '/' || device, secret from twin.device "
-                "where enabled and secret is not null"
-            )
-        )
-        return {str(user): str(said) for user, said in rows}
-
-
 def prepare() -> None:
     """Do everything a home needs before its parts can run."""
     with step("Database: roles, tables, declarations"):
@@ -149,7 +137,7 @@ def prepare() -> None:
         ensure_tables()
     ensure_demo()
     config = settings()
-    Broker(config.home, config.mqtt_port, broker_address(config)).ensure(device_accounts())
+    Broker(config.home, config.north_mqtt_port, broker_address(config)).ensure({})
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -100,7 +101,7 @@ def _bring_up(supervisor: Supervisor, config: Settings) -> None:
         "The installation is not set up; repair what is said above and run ./up again.",
     )
     with step("Services"):
-        broker = Broker(home, config.mqtt_port, broker_address(config))
+        broker = Broker(home, config.north_mqtt_port, broker_address(config))
         supervisor.start(Part("mosquitto", broker.command()))
         supervisor.wait(
             broker.answers, 15, f"The broker does not answer; see {home}/log/mosquitto.log"
@@ -108,7 +109,7 @@ def _bring_up(supervisor: Supervisor, config: Settings) -> None:
         for part in service_parts(config):
             supervisor.start(part)
         supervisor.wait(
-            lambda: _is_ready(config),
+            lambda: _is_ready(config) and _listens(config.mqtt_port),
             READY_S,
             f"The services are not ready within {READY_S} s; ./up --status tells why.",
         )
@@ -127,12 +128,15 @@ def service_parts(config: Settings) -> list[Part]:
            "--timeout-graceful-shutdown", "3"]  # fmt: skip
     if (cert := os.environ.get("TWIN_TLS_CERT")) and (key := os.environ.get("TWIN_TLS_KEY")):
         web += ["--ssl-certfile", cert, "--ssl-keyfile", key]
-    return [
+    parts = [
         Part("sequencer", [*python, "twin.sequencer"]),
-        Part("ingest", [*python, "ingest.mqtt"]),
+        Part("ingest", [*python, "ingest.doors"]),
         Part("worker", [*python, "services.worker"]),
         Part("api", web),
     ]
+    if config.mqtt_url:
+        parts.insert(2, Part("brokerdoor", [*python, "ingest.mqtt"]))
+    return parts
 
 
 def url(config: Settings) -> str:
@@ -152,6 +156,9 @@ def _environment(config: Settings) -> dict[str, str]:
         "TWIN_PORT": str(config.port),
         "TWIN_DB_PORT": str(config.db_port),
         "TWIN_MQTT_PORT": str(config.mqtt_port),
+        "TWIN_NORTH_MQTT_PORT": str(config.north_mqtt_port),
+        "TWIN_MQTTS_PORT": str(config.mqtts_port),
+        "TWIN_COAP_PORT": str(config.coap_port),
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(ROOT),
     }
@@ -171,6 +178,12 @@ def _is_ready(config: Settings) -> bool:
         return False
     finally:
         door.close()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _local_trust() -> ssl.SSLContext:

@@ -24,7 +24,7 @@ from ui.terminal.report import SetupError, complain, last_words
 BUDGET = 5
 BUDGET_S = 60.0
 LOG_BYTES = 10_000_000
-PORTS = ("TWIN_PORT", "TWIN_DB_PORT", "TWIN_MQTT_PORT")
+PORTS = ("TWIN_PORT", "TWIN_DB_PORT", "TWIN_MQTT_PORT", "TWIN_NORTH_MQTT_PORT", "TWIN_COAP_PORT")
 
 
 class Stopped(Exception):

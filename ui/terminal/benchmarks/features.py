@@ -24,6 +24,7 @@ DISTRICT = "310104"
 HITS = 2000
 HALF_DEG = 0.02
 ROUNDS = 3
+CLIENTS = 8
 CASES = (
     ("polygons", ("building", "sub_compartment", "green_space"), (100, 1000)),
     ("points", ("street_tree", "sign", "toilet"), (100, 1000)),
@@ -96,23 +97,17 @@ def paths(kind: Kind, queries: Sequence[Query]) -> list[str]:
 def _pages(
     on: serving.Server, headers: dict[str, str], kind: Kind, what: str, queries: Sequence[Query]
 ) -> list[Figure]:
-    ours, bare = _beside(on, headers, kind, queries, USER)
+    prepared, values = statements(kind, queries, USER)
+    asked_for = paths(kind, queries)
+    both = serving.beside(on, asked_for, headers, prepared, values, role="app", clients=CLIENTS)
+    alone = serving.drive(on.port, asked_for, headers)
     name = f"{what} {kind.kind} limit {queries[0]['limit']}"
-    many = serving.measure(on, paths(kind, queries), headers, clients=8)
     return [
-        figure(f"{name}, CPU a page", ours.cpu_ms, "ms", bare.cpu_ms),
-        figure(f"{name}, median", ours.driven.median, "ms", bare.driven.median),
-        figure(f"{name}, p95", ours.driven.quantile(0.95), "ms"),
-        figure(f"{name}, 8 clients", many.driven.rate, "pages/s"),
+        figure(f"{name}, CPU a page", both.ours.cpu_ms, "ms", both.bare.cpu_ms),
+        figure(f"{name}, one client, median", alone.median, "ms", both.bare.driven.median),
+        figure(f"{name}, one client, p95", alone.quantile(0.95), "ms"),
+        figure(f"{name}, {CLIENTS} clients", both.ours.driven.rate, "pages/s"),
     ]
-
-
-def _beside(
-    on: serving.Server, headers: dict[str, str], kind: Kind, queries: Sequence[Query], user: str
-) -> tuple[serving.Measured, serving.Measured]:
-    prepared, values = statements(kind, queries, user)
-    bare = serving.limit(prepared, values, role="app", rounds=ROUNDS)
-    return serving.measure(on, paths(kind, queries), headers, rounds=ROUNDS), bare
 
 
 def statements(kind: Kind, queries: Sequence[Query], user: str) -> tuple[Any, list[Any]]:

@@ -91,13 +91,12 @@ def _drawn(
             if not wanted:
                 continue
             statement = repository.prepared(known[name], who, zoom, Wish())
-            bare = serving.limit(
-                statement, [repository.values(who, *t) for t in wanted], rounds=3
-            ).cpu_ms
             paths = [_path(name, t) for t in wanted]
-            ours = serving.measure(on, paths, headers, rounds=3, clients=CLIENTS)
+            said = [repository.values(who, *t) for t in wanted]
+            both = serving.beside(on, paths, headers, statement, said, clients=CLIENTS)
             alone = serving.drive(on.port, paths, headers)
-            made.append(figure(f"{what} {name} z{zoom}, CPU a tile", ours.cpu_ms, "ms", bare))
+            cost = both.ours.cpu_ms
+            made.append(figure(f"{what} {name} z{zoom}, CPU a tile", cost, "ms", both.bare.cpu_ms))
             made.append(
                 figure(f"{what} {name} z{zoom}, one client, p95", alone.quantile(0.95), "ms")
             )

@@ -22,7 +22,14 @@ function mine(): Page[] {
 
 function current(): Page {
   const first = s.path.value.split("/")[0];
-  return mine().find((p) => p.path === first) ?? mine()[0]!;
+  const asked = pages.find((p) => p.path === first);
+  return asked && !s.session.value.first ? asked : mine()[0]!;
+}
+
+/** A page that exists and is not for this account: said, with whom to ask, instead of another page. */
+function Closed({ page }: { page: Page }) {
+  useEffect(() => { document.title = `${t(page.title)} · ${t("product")}`; }, [page, lang.value]);
+  return <p class="fatal" role="alert">{t("console.closed", { page: t(page.title), act: page.act ?? "" })}</p>;
 }
 
 function Nav() {
@@ -77,7 +84,7 @@ function Console() {
     <div class="console" lang={lang.value}>
       <a class="skip" href="#main">{t("console.skip")}</a>
       <Nav />
-      <main id="main" tabIndex={-1}><Main page={current()} /></main>
+      <main id="main" tabIndex={-1}>{mine().includes(current()) ? <Main page={current()} /> : <Closed page={current()} />}</main>
       <div class="said" role={said?.bad ? "alert" : "status"} aria-live="polite">{said && <p class={said.bad ? "bad" : ""}>{said.text}<button class="ghost" aria-label={t("event.close.card")} onClick={() => (s.notice.value = null)}><Icon name="x" /></button></p>}</div>
       {(s.config.value.insecure || s.config.value.generated) && <p class="marks small">{s.config.value.insecure && <b>{t("insecure")}</b>}{s.config.value.generated && <span title={tt(s.config.value.generated)}>{t("generated")}</span>}</p>}
     </div>

@@ -1,0 +1,1 @@
+"""Devices: what reports, what it last said, its series, its accounts."""

@@ -1,0 +1,191 @@
+"""HTTP doors of devices: list, add, one device with series, log, ledger, traces, simulator."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, Field
+
+from services.devices import repository, service, simulator
+from services.web.auth import Person
+from services.web.params import Moment, moment
+from twin import db, devices, products, trace
+from twin.products import forms
+from twin.settings import settings
+
+router = APIRouter(prefix="/api/v1/devices", tags=["devices"])
+Product = Annotated[str, Path(pattern="^[a-z][a-z0-9_]{1,39}$")]
+Device = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")]
+From = Annotated[str | None, Query(alias="from", max_length=64)]
+Hours = Annotated[int, Query(ge=1, le=24 * 31)]
+
+
+class NewDevice(BaseModel):
+    """A device to be added: at a place, or as that of a thing that is there."""
+
+    product: str = Field(pattern="^[a-z][a-z0-9_]{1,39}$")
+    device: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")
+    name: str | None = Field(default=None, max_length=120)
+    lon: float | None = Field(default=None, ge=-180, le=180)
+    lat: float | None = Field(default=None, ge=-90, le=90)
+    thing: str | None = Field(default=None, max_length=64)
+    watches: str | None = Field(default=None, max_length=64)
+
+
+class Message(BaseModel):
+    """A message that the simulator sends in the name of a device."""
+
+    channel: str = Field(default="telemetry", pattern="^(telemetry|position|event)$")
+    body: dict[str, Any] = Field(max_length=70)
+
+
+@router.get("")
+def listed(
+    person: Person,
+    product: Annotated[str | None, Query(max_length=40)] = None,
+    q: Annotated[str | None, Query(max_length=80)] = None,
+    after: Annotated[str | None, Query(max_length=120)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """Return a page of devices; go on with `next`."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        return service.listed(conn, person, product=product, words=q, after=after, limit=limit)
+
+
+@router.get("/statistics")
+def statistics(person: Person, hours: Hours = 24) -> dict[str, Any]:
+    """Return how devices stand and what came in, went out, was refused or came twice."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        return service.statistics(conn, person, hours)
+
+
+@router.post("", status_code=201)
+def add(said: NewDevice, person: Person) -> dict[str, Any]:
+    """Add a device; its password is in this answer and nowhere else."""
+    person.need("device.write")
+    with db.engine("app").begin() as conn:
+        return service.add(conn, person, said.model_dump())
+
+
+@router.get("/{product}/{device}")
+def one(product: Product, device: Device, person: Person) -> dict[str, Any]:
+    """Return a device with what it last said and its ledger of a day."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        return service.one(conn, person, product, device)
+
+
+@router.get("/{product}/{device}/values")
+def values(
+    product: Product,
+    device: Device,
+    person: Person,
+    property: Annotated[str, Query(pattern="^[a-z][a-z0-9_]{0,39}$")],
+    from_: From = None,
+    to: Moment = None,
+) -> dict[str, Any]:
+    """Return a property of a device over time; without a span, of the last day."""
+    person.need("map.read")
+    start, end = service.span(moment(from_), moment(to))
+    with db.engine("app").connect() as conn:
+        return service.series(conn, person, product, device, property, start, end)
+
+
+@router.get("/{product}/{device}/values.csv")
+def table(
+    product: Product, device: Device, person: Person, from_: From = None, to: Moment = None
+) -> Response:
+    """Return every value of a device between two moments as CSV."""
+    person.need("map.read")
+    start, end = service.span(moment(from_), moment(to))
+    with db.engine("app").connect() as conn:
+        said = service.exported(conn, person, product, device, start, end)
+    head = {"Content-Disposition": f'attachment; filename="{product}-{device}.csv"'}
+    return Response(said, media_type="text/csv; charset=utf-8", headers=head)
+
+
+@router.get("/{product}/{device}/log")
+def log(
+    product: Product, device: Device, person: Person,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:  # fmt: skip
+    """Return what happened to a device, newest first."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        return {"entries": service.log(conn, person, product, device, limit)}
+
+
+@router.get("/{product}/{device}/ledger")
+def ledger(product: Product, device: Device, person: Person, hours: Hours = 24) -> dict[str, Any]:
+    """Return the loss ledger of a device: accepted = stored + rejected + duplicate, by hour."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        row = repository.one(conn, person, product, device)
+        return {"hours": service.ledger(conn, row.num, hours)}
+
+
+@router.get("/{product}/{device}/td")
+def thing_description(product: Product, device: Device, person: Person) -> Response:
+    """Return the W3C Thing Description of a device."""
+    person.need("map.read")
+    config = settings()
+    with db.engine("app").connect() as conn:
+        row = repository.one(conn, person, product, device)
+        said = forms.thing_description(
+            products.one(conn, product), device, row.name,
+            base=config.public_url, mqtt=f"mqtt://{config.host}:{config.mqtt_port}",
+        )  # fmt: skip
+    return Response(json.dumps(said, ensure_ascii=False), media_type="application/td+json")
+
+
+@router.get("/{product}/{device}/traces")
+def traces(product: Product, device: Device, person: Person) -> dict[str, Any]:
+    """Return the newest messages of a device that were followed, each hop by hop."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        row = repository.one(conn, person, product, device)
+        return {"until": trace.followed(conn, row.num), "traces": trace.of(conn, row.num)}
+
+
+@router.post("/{product}/{device}/traces", status_code=201)
+def follow(product: Product, device: Device, person: Person) -> dict[str, Any]:
+    """Follow the messages of a device through all hops for ten minutes."""
+    person.need("device.write")
+    with db.engine("app").begin() as conn:
+        row = repository.one(conn, person, product, device)
+        trace.begin(conn, row.num, person.user)
+        return {"until": trace.followed(conn, row.num)}
+
+
+@router.post("/{product}/{device}/messages")
+def simulate(product: Product, device: Device, said: Message, person: Person) -> dict[str, Any]:
+    """Send a message as the device would, by MQTT; answers when it was acknowledged, that is committed."""
+    person.need("device.write")
+    with db.engine("app").begin() as conn:
+        row = repository.one(conn, person, product, device)
+        trace.begin(conn, row.num, person.user)
+    return simulator.send(product, device, said.channel, said.body)
+
+
+@router.post("/{product}/{device}/revoke")
+def revoke(product: Product, device: Device, person: Person) -> dict[str, Any]:
+    """Take a device its right to report, at once."""
+    person.need("device.write")
+    with db.engine("app").begin() as conn:
+        repository.one(conn, person, product, device)
+        devices.revoke(conn, product, device, actor=person.user)
+        return {"state": "revoked"}
+
+
+@router.post("/{product}/{device}/secret")
+def rotate(product: Product, device: Device, person: Person) -> dict[str, Any]:
+    """Give a device a new password; the old one ends at once, the new one is told this once."""
+    person.need("device.write")
+    with db.engine("app").begin() as conn:
+        repository.one(conn, person, product, device)
+        secret = devices.rotate(conn, product, device, actor=person.user)
+    return {"username": f"{product}/{device}", "password": secret}

@@ -1,0 +1,1 @@
+"""Products of devices: declare, check, publish, debug their codecs."""

@@ -1,0 +1,1 @@
+"""What devices measure: typed tables of each product, written by columns, read by property."""

@@ -1,0 +1,91 @@
+"""Traces: what became of single messages of a device, hop by hop, while somebody watches it.
+
+A device is followed only while its row in `iot.traced` stands: asking costs one set test a batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+from twin.errors import TooMany
+
+HOPS = ("access", "auth", "codec", "model", "store", "rule", "alarm", "push")
+WATCH = "10 minutes"
+MOST = 50
+KEPT = "1 day"
+_ASK_S = 2.0
+_known: tuple[float, frozenset[int]] = (0.0, frozenset())
+
+
+def wanted(conn: Any) -> frozenset[int]:
+    """Return which things are followed now; `conn` is a connection of psycopg."""
+    global _known
+    if _known[0] < time.monotonic():
+        rows = conn.execute("select num from iot.traced where until > now()").fetchall()
+        _known = (time.monotonic() + _ASK_S, frozenset(row[0] for row in rows))
+    return _known[1]
+
+
+def forget() -> None:
+    """Ask again next time."""
+    global _known
+    _known = (0.0, frozenset())
+
+
+def note(
+    conn: Any, num: int, trace: str, hop: str, ms: float, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Write one hop of one message; `ms` since the message came in."""
+    said = orjson.dumps(detail, default=str).decode() if detail else None
+    conn.execute(
+        "insert into iot.trace (num, trace, hop, ms, detail) values (%s, %s, %s, %s, %s)",
+        (num, trace[:200], hop, ms, said),
+    )
+
+
+def begin(conn: Connection, num: int, actor: str) -> None:
+    """Follow a device for ten minutes."""
+    many = conn.execute(text("select count(*) from iot.traced where until > now()")).scalar_one()
+    if many >= MOST:
+        raise TooMany(f"{MOST} devices are followed already; wait until one of them ends.")
+    conn.execute(
+        text(
+            f"insert into iot.traced (num, until, actor) values (:n, now() + interval '{WATCH}', :a) "
+            "on conflict (num) do update set until = excluded.until, actor = excluded.actor"
+        ),
+        {"n": num, "a": actor},
+    )
+    conn.execute(text(f"delete from iot.trace where at < now() - interval '{KEPT}'"))
+
+
+def of(conn: Connection, num: int, limit: int = 50) -> list[dict[str, Any]]:
+    """Return the newest traces of a device, each with its hops in order."""
+    rows = conn.execute(
+        text(
+            "select trace, hop, ms, detail, at from iot.trace where num = :n and trace in ("
+            "select trace from iot.trace where num = :n group by trace order by max(at) desc "
+            "limit :limit) order by at, id"
+        ),
+        {"n": num, "limit": limit},
+    )
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        one = found.setdefault(row.trace, {"trace": row.trace, "at": row.at, "hops": []})
+        one["hops"].append({"hop": row.hop, "ms": row.ms, "detail": row.detail})
+    return _newest(list(found.values()))
+
+
+def _newest(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(found, key=lambda one: one["at"], reverse=True)
+
+
+def followed(conn: Connection, num: int) -> Any:
+    """Return until when a device is followed; None where it is not."""
+    return conn.execute(
+        text("select until from iot.traced where num = :n and until > now()"), {"n": num}
+    ).scalar()
