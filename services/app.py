@@ -45,6 +45,7 @@ from services.search.endpoints import router as search
 from services.shadow.endpoints import router as shadow
 from services.subscriptions.endpoints import router as subscriptions
 from services.things.endpoints import router as things
+from services.tickets.endpoints import router as tickets
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
 from services.tiles.levels import follow as level_news
@@ -101,6 +102,7 @@ def create_app() -> FastAPI:
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, products, devices, alarms, rules, shadow, subscriptions,
+        tickets,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(Head)

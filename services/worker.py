@@ -19,6 +19,7 @@ from services.subscriptions.delivery import Delivery
 from twin import alter, cases, catalogue, counts, db, inspection, jobs, levels, searchkeys
 from twin.alarms.engine import Engine
 from twin.log import start_logging
+from twin.predictions.outlook import Outlook
 from twin.products import change
 
 log = structlog.get_logger("worker")
@@ -31,6 +32,7 @@ PLAN_EVERY_S = 600.0
 FEED_EVERY_S = 2.0
 ALARM_EVERY_S = 0.2
 NORTH_EVERY_S = 0.5
+OUTLOOK_EVERY_S = 10.0
 _stop = threading.Event()
 
 
@@ -112,6 +114,7 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(_find, WORK_EVERY_S), daemon=True),
         # A pass of alarms is one transaction: what it had taken stands there again.
         threading.Thread(target=_repeat, args=(Engine().once, ALARM_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(Outlook().once, OUTLOOK_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Delivery().once, NORTH_EVERY_S), daemon=True),
         # A level half made is undone with its transaction.
         threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True),
