@@ -245,7 +245,8 @@ def rollout(fleet: list[int], repository: Repository, tmp_path: Path) -> Any:
     with db.engine("app").begin() as conn:
         conn.execute(
             text(
-                "update iot.ota_attempt set state = 'cancelled' where state not in ('committed', 'failed', 'rolled_back', 'expired')"
+                "update iot.ota_attempt set state = 'cancelled' "
+                "where state not in ('committed', 'failed', 'rolled_back', 'expired')"
             )
         )
         n = conn.scalar(text("select coalesce(max(counter), 1) + 1 from iot.ota_release"))

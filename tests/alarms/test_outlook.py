@@ -163,7 +163,8 @@ def test_a_receiver_that_falls_behind_has_a_ticket_before_anything_is_lost() -> 
         assert 70 < (one["due_at"] - datetime.now(UTC)).total_seconds() / 3600 < 72
         conn.execute(
             text(
-                "insert into iot.lag (subscription, at, entries, oldest_s) select id, now() + interval '1 s', 0, 0 from iot.subscription"
+                "insert into iot.lag (subscription, at, entries, oldest_s) "
+                "select id, now() + interval '1 s', 0, 0 from iot.subscription"
             )
         )
         outlook.northbound(conn, datetime.now(UTC))

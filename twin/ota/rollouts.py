@@ -111,7 +111,7 @@ def start(
 
 def stage_of(count: int, stages: Sequence[float]) -> list[int]:
     """Return the stage of each device in order; every stage has one device at least while there are any."""
-    ends = []
+    ends: list[int] = []
     for i, share in enumerate(stages):
         least = ends[-1] + 1 if ends else 1
         ends.append(count if i == len(stages) - 1 else min(count, max(least, round(count * share))))

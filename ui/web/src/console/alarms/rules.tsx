@@ -89,7 +89,7 @@ export function Rules() {
   const columns: Column<Rule>[] = [
     { key: "level", title: t("alm.level"), width: "90px", cell: (r) => <Level of={r.level} filled={r.enabled} /> },
     { key: "title", title: t("alm.rule"), cell: (r) => <span class="what"><b>{tt(r.title)}</b><span class="muted cut">{condition(r)}</span></span> },
-    { key: "about", title: t("alm.product"), cell: (r) => <code>{r.product ?? r.kind}</code> },
+    { key: "about", title: t("alm.product"), cell: (r) => <code class="nowrap">{r.product ?? r.kind}</code> },
     { key: "standing", title: t("alm.rings"), number: true, width: "90px", cell: (r) => (r.standing ? <button class="link" onClick={(e) => { e.stopPropagation(); asked.value = { state: "open", level: null, rule: r.key }; s.go("alarms/list"); }}>{r.standing}</button> : <span class="muted">0</span>) },
     { key: "week", title: t("alm.week"), number: true, width: "90px", cell: (r) => r.week },
     { key: "state", title: t("alm.state"), width: "120px", cell: (r) => (r.fault ? <span class="warn"><Icon name="triangle-alert" size={14} />{t("alm.faulty")}</span> : r.enabled ? <span class="yes"><Icon name="check" size={14} />{t("alm.on")}</span> : <span class="muted">{t("alm.off")}</span>) },
