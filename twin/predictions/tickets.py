@@ -109,14 +109,15 @@ def record(conn: Connection) -> list[dict[str, Any]]:
         )
     )
     told = {row.kind: dict(row._mapping) for row in rows}
-    missed = dict(
-        conn.execute(
+    missed: dict[str, int] = {
+        row.kind: row.n
+        for row in conn.execute(
             text(
-                "select kind, count(*) from iot.unforeseen where at > now() - interval '1 year' "
-                "group by kind"
+                "select kind, count(*) as n from iot.unforeseen "
+                "where at > now() - interval '1 year' group by kind"
             )
-        ).all()
-    )
+        )
+    }
     return [_scored(kind, told.get(kind, {}), missed.get(kind, 0)) for kind in KINDS]
 
 

@@ -17,6 +17,8 @@ AGREE = 0.75
 # The whole rise must stand out from the scatter around it.
 STANDS_OUT = 2.0
 SURE = 0.6
+# Nothing about the future is certain.
+SUREST = 0.97
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,4 +108,4 @@ def _confidence(agree: float, rise: float, scatter: float, left: float, span: fl
     """Return how sure: slopes that agree, a rise that stands out, no further ahead than was seen."""
     clear = 1 - np.exp(-rise / (2 * scatter + 1e-12) / STANDS_OUT)
     reach = 1 / (1 + max(0.0, left - span) / (2 * span))
-    return float(round(np.clip(agree * clear * (0.5 + 0.5 * reach), 0, 1), 3))
+    return float(round(np.clip(agree * clear * (0.5 + 0.5 * reach), 0, SUREST), 3))
