@@ -51,6 +51,7 @@ from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
 from services.tiles.levels import follow as level_news
 from services.tiles.ogc import router as ogc_tiles
+from services.tiles.short import ShortWay
 from services.tiles.wmts import router as wmts
 from services.versions.endpoints import router as versions
 from services.web import auth, described, errors, meters
@@ -106,6 +107,7 @@ def create_app() -> FastAPI:
         tickets, ota,
     ):  # fmt: skip
         app.include_router(router)
+    app.add_middleware(ShortWay)
     app.add_middleware(Head)
     app.add_middleware(Access)
     return app

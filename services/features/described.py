@@ -103,14 +103,14 @@ def page_of(feature: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_FILES = ("text/html", "text/csv", "application/flatgeobuf", "application/geopackage+sqlite3")
+FILES = ("text/html", "text/csv", "application/flatgeobuf", "application/geopackage+sqlite3")
 ITEMS: dict[str, Any] = {
     "parameters": [
         COLLECTION, *LIST,
         _query("property", "Any queryable by its name: equal to the value", type="object",
                additionalProperties={"type": "string"}, style="form", explode=True),
     ],
-    "responses": answers(GEOJSON, page_of(FEATURE_SCHEMA), "A page of features", *_FILES),
+    "responses": answers(GEOJSON, page_of(FEATURE_SCHEMA), "A page of features", *FILES),
 }  # fmt: skip
 ITEM: dict[str, Any] = {
     "parameters": [COLLECTION, FEATURE, CRS, DATETIME, PROPERTIES, SKIP, FORM_ITEM],

@@ -80,6 +80,7 @@ async def landing(request: Request) -> Response:
             link("/conformance", CONFORMANCE, title="符合性 Conformance"),
             link("/collections", "data", title="集合 Collections"),
             link("/collections", DATA, title="集合 Collections"),
+            *(one for more in others.landing for one in more()),
         ],
     }
     return _answer(request, said, "绿容孪生 OGC API")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
@@ -100,9 +101,15 @@ def _errors() -> dict[str, Any]:
 
 
 def _get(
-    summary: str, media: str, schema: dict[str, Any], parameters: list[Any], tag: str, name: str
+    summary: str,
+    media: str,
+    schema: dict[str, Any],
+    parameters: list[Any],
+    tag: str,
+    name: str,
+    files: Sequence[str] = ("text/html",),
 ) -> dict[str, Any]:
-    content = {media: {"schema": schema}, "text/html": {"schema": {"type": "string"}}}
+    content = {media: {"schema": schema}, **dict.fromkeys(files, {"schema": {"type": "string"}})}
     return {
         "get": {
             "summary": summary, "operationId": name, "tags": [tag], "parameters": parameters,
@@ -188,7 +195,13 @@ def _paths(kind: Kind, actor: Actor) -> dict[str, Any]:
             for which in schemas.MAKERS
         },
         f"{base}/items": _get(
-            f"Features of {title}", GEOJSON, described.page_of(feature), listed, tag, f"{tag}.items"
+            f"Features of {title}",
+            GEOJSON,
+            described.page_of(feature),
+            listed,
+            tag,
+            f"{tag}.items",
+            described.FILES,
         )
         | _changes(kind, "items", feature, actor),
         f"{base}/items/{{featureId}}": _get(

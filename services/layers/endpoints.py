@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from layers import catalogue as layer_tree
 from layers import live, style
 from services.layers import repository
+from services.web import collections
 from services.web.auth import Caller
 from twin import catalogue, db, levels
 from twin.kinds import Kind
@@ -18,7 +19,16 @@ from twin.settings import settings
 
 router = APIRouter(tags=["layers"])
 Lang = Annotated[str, Query(pattern="^(zh-CN|en)$")]
+_STYLES = "http://www.opengis.net/def/rel/ogc/1.0/styles"
 PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
+
+
+def _from_landing() -> list[dict[str, Any]]:
+    return [{"href": f"{settings().public_url}/styles", "rel": _STYLES, "type": "application/json",
+             "title": "地图样式 Styles"}]  # fmt: skip
+
+
+collections.landing.append(_from_landing)
 
 
 def _kinds(actor: Actor) -> tuple[dict[str, Kind], frozenset[str]]:

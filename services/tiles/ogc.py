@@ -41,6 +41,16 @@ def _link(path: str, rel: str, kind: str = "application/json", title: str = "") 
     return said | ({"title": title} if title else {})
 
 
+def _from_landing() -> list[dict[str, Any]]:
+    return [
+        _link("/tiles", f"{_REL}/tilesets-vector", title="底图瓦片 Tiles of the base map"),
+        _link("/tileMatrixSets", f"{_REL}/tiling-schemes", title="瓦片网格 Tile matrix sets"),
+    ]
+
+
+collections.landing.append(_from_landing)
+
+
 class Quick(APIRoute):
     """A route that FastAPI describes and `answer` serves."""
 

@@ -9,3 +9,5 @@ extra: list[Callable[[], dict[str, Any]]] = []
 conforms: list[str] = []
 # Names of collections that are no kinds: their doors are their domain's.
 names: set[str] = set()
+# What the landing page leads to beside features: link objects, made when asked for.
+landing: list[Callable[[], list[dict[str, Any]]]] = []

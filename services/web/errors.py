@@ -68,7 +68,7 @@ async def _validation(_request: Request, error: Exception) -> Response:
     return problem(400, "bad_request", detail, {"parameter": where})
 
 
-async def _database(request: Request, error: Exception) -> Response:
+async def database(request: Request, error: Exception) -> Response:
     """Answer for errors of the database, raised through SQLAlchemy or by the driver itself."""
     said = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(said, UndefinedColumn | UndefinedTable):
@@ -96,6 +96,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TwinError, _twin_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(DBAPIError, _database)
-    app.add_exception_handler(DatabaseError, _database)
+    app.add_exception_handler(DBAPIError, database)
+    app.add_exception_handler(DatabaseError, database)
     app.add_exception_handler(Exception, _unexpected)

@@ -149,3 +149,10 @@ def test_degrees_fall_where_the_projection_would_put_them(
     assert linear.keys() == projected.keys() and len(linear) > 20
     for num, (east, north) in projected.items():
         assert abs(linear[num][0] - east) <= 1 and abs(linear[num][1] - north) <= 1
+
+
+def test_the_landing_page_leads_to_tiles_grids_and_styles(pages: TestClient) -> None:
+    links = pages.get("/ogc", params={"f": "json"}).json()["links"]
+    for end in ("/ogc/tiles", "/ogc/tileMatrixSets", "/styles"):
+        (found,) = [one["href"] for one in links if one["href"].endswith(end)]
+        assert pages.get(_path(found)).status_code == 200

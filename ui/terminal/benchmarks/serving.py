@@ -79,6 +79,12 @@ class Server:
         """Return the CPU spent so far by the process and by its database backends."""
         return cpu_ms([self.process.pid, *backends(self.name)])
 
+    def idle(self) -> float:
+        """Return what it spends when nobody asks: milliseconds of CPU a second."""
+        began, at = self.cpu_ms(), time.monotonic()
+        time.sleep(IDLE_S)
+        return (self.cpu_ms() - began) / (time.monotonic() - at)
+
 
 @contextlib.contextmanager
 def server(name: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
@@ -172,11 +178,10 @@ def measure(
     *,
     clients: int = 1,
     rounds: int = 1,
+    idle: float | None = None,
 ) -> Measured:
     """Ask all paths once to warm up, then `rounds` times; what the idle server costs is taken off."""
-    began, at = on.cpu_ms(), time.monotonic()
-    time.sleep(IDLE_S)
-    idle = (on.cpu_ms() - began) / (time.monotonic() - at)
+    idle = on.idle() if idle is None else idle
     # Last, so that a server at work is measured and not one that wakes up.
     drive(on.port, paths, headers, clients=clients)
     began = on.cpu_ms()
@@ -227,10 +232,10 @@ def beside(
     A shared machine gives the same work half as much CPU again from one minute to the next: two
     figures that are taken one after the other compare nothing. The turn of the middle ratio counts.
     """
-    pairs = []
+    pairs, idle = [], on.idle()
     for _ in range(turns):
         bare = limit(prepared, values, role=role, rounds=rounds)
-        ours = measure(on, paths, headers, clients=clients, rounds=rounds)
+        ours = measure(on, paths, headers, clients=clients, rounds=rounds, idle=idle)
         pairs.append((ours, bare))
     pairs.sort(key=lambda pair: pair[0].cpu_ms / pair[1].cpu_ms)
     return Beside(*pairs[len(pairs) // 2])
