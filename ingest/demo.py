@@ -260,6 +260,13 @@ def _devices(conn: Connection) -> None:
         )
     conn.execute(
         text(
+            "insert into twin.device (product, device, num) select 'camera_health', code, num "
+            "from appearance.camera where source = :s on conflict do nothing"
+        ),
+        {"s": SOURCE},
+    )
+    conn.execute(
+        text(
             "insert into twin.device (product, device, num) "
             "select case type when 'pm' then 'noise_dust' when 'wind' then 'weather_station' "
             "else type end, code, num "

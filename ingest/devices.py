@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +44,10 @@ _KNOWN = text(
     "and t.gone_at is null and not exists ("
     "select from twin.device d where d.product = t.kind and d.device = t.code)"
 )
-_ONE = text(f"select {_COLUMNS} and d.product = :p and d.device = :d")
+_SOME = text(
+    f"select {_COLUMNS} and (d.product, d.device) in "
+    "(select * from unnest(cast(:p as text[]), cast(:d as text[])))"
+)
 _DISTRICTS = text(
     "select coalesce(nullif(t.district, ''), d.code) as district, st_asbinary(d.geom) as shape "
     "from base.district d join twin.thing t on t.id = d.id where d.geom is not null"
@@ -74,14 +77,16 @@ class Registry:
             self._tree = STRtree(shapely.from_wkb([bytes(row.shape) for row in shapes]))
             self._read_at = time.monotonic()
 
-    def reload(self, conn: Connection, product: str, device: str) -> Source | None:
-        """Read one device again, because somebody changed it."""
-        row = conn.execute(_ONE, {"p": product, "d": device}).first()
-        if row is None:
-            self._sources.pop((product, device), None)
-            return None
-        found = self._sources[(product, device)] = _source(row)
-        return found
+    def reload(self, conn: Connection, who: Collection[tuple[str, str]]) -> None:
+        """Read some devices again, because somebody changed them."""
+        given = {"p": [product for product, _ in who], "d": [device for _, device in who]}
+        found = {(row.product, row.device): _source(row) for row in conn.execute(_SOME, given)}
+        with self._lock:
+            for one in who:
+                if one in found:
+                    self._sources[one] = found[one]
+                elif one in self._sources:
+                    del self._sources[one]
 
     def find(self, product: str, device: str) -> Source | None:
         """Return the thing behind a device, if it is known and enabled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ingest import records
+from ingest import records, tracing
 from ingest.devices import Registry, Source
 from ingest.messages import Refused, Value, read_event, read_position, read_telemetry
 from twin import db, observations, positions, products, series, shadow
@@ -28,6 +29,11 @@ _READ_VALUES: dict[str, Callable[[bytes, datetime], list[Value]]] = {
     "telemetry": read_telemetry,
     "event": read_event,
 }
+
+
+# What a message that nobody thought of may raise; it must not hold up all others. Whatever else is
+# wrong ends the process: devices keep what they have, and the supervisor starts it anew.
+_SURPRISES = (ValueError, TypeError, LookupError, ArithmeticError)
 
 
 class Uplink(NamedTuple):
@@ -59,6 +65,7 @@ class Batch:
 
     def __init__(self, said: Sequence[Said]) -> None:
         self.said = said
+        self.began = time.time()
         self.tally = Tally()
         self.reasons: dict[int, str] = {}
         self.columns: list[Columns] = []
@@ -88,11 +95,13 @@ def write_all(registry: Registry, said: Sequence[Said]) -> Written:
     try:
         return write(registry, said)
     except (psycopg.DataError, psycopg.IntegrityError) as why:
-        reason = str(why).splitlines()[0]
+        reason = _blame(why)
     except DBAPIError as why:
         if not isinstance(why.orig, psycopg.DataError | psycopg.IntegrityError):
             raise
-        reason = str(why.orig).splitlines()[0]
+        reason = _blame(why.orig)
+    except _SURPRISES as why:
+        reason = f"{type(why).__name__}: {why}"
     if len(said) == 1:
         return write(registry, [_refused(said[0], reason)])
     half = len(said) // 2
@@ -100,6 +109,16 @@ def write_all(registry: Registry, said: Sequence[Said]) -> Written:
     reasons = {**one.reasons, **{half + i: why for i, why in other.reasons.items()}}
     stored, rejected, duplicate = (a + b for a, b in zip(one[:3], other[:3], strict=True))
     return Written(stored, rejected, duplicate, reasons)
+
+
+def _blame(why: psycopg.Error) -> str:
+    """Return what is wrong with a message; what cannot be its fault goes on, to be tried again.
+
+    No message makes a key twice: a sequence that a crash set back did, and it heals by going on.
+    """
+    if isinstance(why, psycopg.errors.UniqueViolation):
+        raise why
+    return str(why).splitlines()[0]
 
 
 def _refused(one: Said, reason: str) -> Rejected:
@@ -122,9 +141,13 @@ def write(registry: Registry, said: Sequence[Said]) -> Written:
         try:
             with conn.begin():
                 registry.refresh(conn)
+                clock = tracing.Clock()
                 batch = sort_out(conn, registry, said, received)
-                _store(conn, raw, batch, received)
+                clock.sort()
+                told = _store(conn, raw, batch, received)
                 batch.tally.write(raw, received)
+                clock.store()
+                tracing.keep(raw, said, batch.reasons, told, clock)
                 _count_on(raw, said)
         except BaseException:
             forget()
@@ -139,7 +162,10 @@ def forget() -> None:
     candidates.forget()
 
 
-def _store(conn: Connection, raw: psycopg.Connection[Any], batch: Batch, received: float) -> None:
+def _store(
+    conn: Connection, raw: psycopg.Connection[Any], batch: Batch, received: float
+) -> dict[str, int]:
+    """Write every row; return the journal's entry of each product's rows."""
     moment = datetime.fromtimestamp(received, UTC)
     told: dict[str, int] = {}
     for columns in batch.columns:
@@ -159,6 +185,7 @@ def _store(conn: Connection, raw: psycopg.Connection[Any], batch: Batch, receive
     if told:
         said = {"products": sorted(told), "entry": max(told.values())}
         raw.execute("select pg_notify('twin_telemetry', %s)", (orjson.dumps(said).decode(),))
+    return told
 
 
 class _Noted(NamedTuple):

@@ -44,6 +44,7 @@ from services.products.endpoints import router as products
 from services.rules.endpoints import router as rules
 from services.search.endpoints import router as search
 from services.shadow.endpoints import router as shadow
+from services.sta.endpoints import router as sta
 from services.subscriptions.endpoints import router as subscriptions
 from services.things.endpoints import router as things
 from services.tickets.endpoints import router as tickets
@@ -103,7 +104,7 @@ def create_app() -> FastAPI:
         tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
-        changes, search, products, devices, alarms, rules, shadow, subscriptions,
+        changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
         tickets, ota,
     ):  # fmt: skip
         app.include_router(router)

@@ -16,7 +16,18 @@ from sqlalchemy.exc import DBAPIError
 from ingest.feed import run as feeds
 from ingest.files import uploads
 from services.subscriptions.delivery import Delivery
-from twin import alter, cases, catalogue, counts, db, inspection, jobs, levels, searchkeys
+from twin import (
+    alter,
+    cases,
+    catalogue,
+    counts,
+    db,
+    inspection,
+    jobs,
+    levels,
+    rollups,
+    searchkeys,
+)
 from twin.alarms.engine import Engine
 from twin.log import start_logging
 from twin.ota import rollouts
@@ -34,6 +45,8 @@ WORK_EVERY_S = 1.0
 DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0
 FEED_EVERY_S = 2.0
+ROLL_EVERY_S = 5.0
+RETIRE_EVERY_S = 3_600.0
 ALARM_EVERY_S = 0.2
 NORTH_EVERY_S = 0.5
 OUTLOOK_EVERY_S = 10.0
@@ -100,6 +113,11 @@ def _find() -> int:
     return searchkeys.follow(known)
 
 
+def _retire() -> int:
+    """Let go what is older than its product keeps it."""
+    return sum(rollups.retire().values())
+
+
 def _repeat(what: Callable[[], int], every_s: float) -> None:
     """Do something again and again until the end; a database that is away is waited for."""
     while not _stop.wait(every_s):
@@ -124,6 +142,8 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(Work().once, WORK_EVERY_S)),
         threading.Thread(target=_repeat, args=(feeds.once, FEED_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(_find, WORK_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(rollups.once, ROLL_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(_retire, RETIRE_EVERY_S), daemon=True),
         # A pass of alarms is one transaction: what it had taken stands there again.
         threading.Thread(target=_repeat, args=(Engine().once, ALARM_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(_devices, DEVICES_EVERY_S), daemon=True),

@@ -77,7 +77,34 @@ def of(conn: Connection, num: int, limit: int = 50) -> list[dict[str, Any]]:
     for row in rows:
         one = found.setdefault(row.trace, {"trace": row.trace, "at": row.at, "hops": []})
         one["hops"].append({"hop": row.hop, "ms": row.ms, "detail": row.detail})
+    for one in found.values():
+        one["hops"] += _after(conn, num, one)
     return _newest(list(found.values()))
+
+
+def _after(conn: Connection, num: int, one: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what followed the commit: the alarm that was raised, and the number under which all is pushed."""
+    hops: list[dict[str, Any]] = []
+    stored = next((hop for hop in one["hops"] if hop["hop"] == "store"), None)
+    if stored is None:
+        return hops
+    raised = conn.execute(
+        text(
+            "select rule, level, extract(epoch from raised_at - :at) * 1000 as ms from iot.alarm "
+            "where num = :n and raised_at between :at and :at + interval '1 minute' limit 1"
+        ),
+        {"n": num, "at": one["at"]},
+    ).first()
+    if raised:
+        detail = {"rule": raised.rule, "level": raised.level}
+        hops.append({"hop": "alarm", "ms": float(raised.ms) + stored["ms"], "detail": detail})
+    entry = (stored["detail"] or {}).get("entry")
+    seq = conn.execute(
+        text("select seq from twin.sealed where entry = :e"), {"e": entry}
+    ).scalar() if entry else None  # fmt: skip
+    if seq is not None:
+        hops.append({"hop": "push", "ms": None, "detail": {"seq": seq}})
+    return hops
 
 
 def _newest(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

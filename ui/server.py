@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ingest.doors.http import HttpDoor
 from services.app import create_app
 from services.layers.endpoints import router as layers
 from services.web.auth import current_actor
@@ -146,6 +147,6 @@ def compose(api: FastAPI) -> FastAPI:
 def __getattr__(name: str) -> Any:
     # `uvicorn ui.server:app` builds the application; importing this module for its parts does not.
     if name == "app":
-        globals()["app"] = compose(create_app())
+        globals()["app"] = HttpDoor(compose(create_app()))
         return globals()["app"]
     raise AttributeError(name)

@@ -40,7 +40,23 @@ SENSORS = {
     "water_level": (["level_m"], "m", 600, 3.6),
     "wind": (["speed_ms", "direction_deg"], "m/s", 60, 17.2),
     "tree_tilt": (["tilt_deg"], "deg", 3600, 8.0),
+    "toilet_flow": (["occupied_pct", "visitors_in"], "%", 60, 90.0),
+    "soil_moisture": (["moisture_pct", "temp_c"], "%", 1200, None),
+    "sign_tilt": (["tilt_deg", "vibration_mms"], "deg", 900, 5.0),
+    "lamp_current": (["current_a", "power_w"], "A", 300, 20.0),
+    "lamp_controller": (["dim_pct", "power_w"], "%", 300, None),
+    "water_quality": (["do_mgl", "ph"], "mg/L", 3600, None),
+    "smoke": (["smoke_pct"], "%/m", 3600, 8.0),
+    "weighbridge": (["net_t", "gross_t"], "t", 3600, None),
+    "onboard_scale": (["load_t"], "t", 60, None),
+    "wet_waste_probe": (["impurity_pct", "water_pct"], "%", 1800, 10.0),
+    "gate_counter": (["inside", "entered"], "1", 60, None),
 }
+MORE_SENSORS = {
+    "toilet_flow": 24, "soil_moisture": 32, "sign_tilt": 30, "lamp_current": 24,
+    "lamp_controller": 20, "water_quality": 14, "smoke": 16, "weighbridge": 6,
+    "onboard_scale": 12, "wet_waste_probe": 8, "gate_counter": 16,
+}  # fmt: skip
 VEHICLES = (
     ("sweeper", 80, 6.0),
     ("sprinkler", 50, 12.0),
@@ -214,9 +230,10 @@ def sensors(hosts: dict[str, tuple[str, Floats]], net: Network, seed: int, n: in
         "wind": 0.06,
         "tree_tilt": 0.1,
     }
+    # What came later is drawn after all others: the first ones stay as they always were.
+    counts = {kind: round(n * part) for kind, part in share.items()} | MORE_SENSORS
     rows: Rows = []
-    for kind, part in share.items():
-        count = round(n * part)
+    for kind, count in counts.items():
         host = hosts.get(kind)
         if host is None:
             xy = kerb_places(net, count, gen, 9.0)[0]
@@ -249,6 +266,17 @@ _TITLES = {
     "water_level": "水位计",
     "wind": "风速仪",
     "tree_tilt": "倾斜传感器",
+    "toilet_flow": "客流计数器",
+    "soil_moisture": "墒情仪",
+    "sign_tilt": "招牌监测仪",
+    "lamp_current": "灯具电流表",
+    "lamp_controller": "灯控器",
+    "water_quality": "水质监测仪",
+    "smoke": "烟感",
+    "weighbridge": "地磅",
+    "onboard_scale": "车载秤",
+    "wet_waste_probe": "湿垃圾检测仪",
+    "gate_counter": "客流闸机",
 }
 
 

@@ -75,6 +75,7 @@ def _assets(
         "tree_tilt": ("street_tree", _xy(rows["street_tree"])),
         "water_level": ("water_body", assets.water_places(ground, seed)),
     }
+    hosts |= {"toilet_flow": hosts["toilet_odour"], "water_quality": hosts["water_level"]}
     rows["sensor"] = assets.sensors(hosts, net, seed, 900)
 
 

@@ -108,6 +108,10 @@ def _scaled(raw: Reader, said: Mapping[str, Any]) -> Reader:
     scale, plus, absent = said.get("scale"), said.get("plus"), said.get("absent")
     if scale is None and plus is None and absent is None:
         return raw
+    whole = round(1 / scale) if scale else 0
+    if plus is None and absent is None and whole > 1 and abs(1 / scale - whole) < 1e-9:
+        # Dividing by 10 gives 23.3 where multiplying by 0.1 gives 23.300000000000004.
+        return lambda payload: raw(payload) / whole  # type: ignore[operator]
 
     def scaled(payload: bytes) -> float | int | None:
         number = raw(payload)

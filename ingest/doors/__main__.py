@@ -12,6 +12,8 @@ import sys
 import structlog
 import uvloop
 
+from ingest.doors.coap import CoapDoor
+from ingest.doors.frames import Receiver, Station, Terminal, stations
 from ingest.doors.gateway import Gateway
 from ingest.doors.mqtt import Door
 from twin import db
@@ -32,7 +34,7 @@ def tls(config: Settings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(cert, key)
-    authority = config.home / "tls" / "devices.pem"
+    authority = config.home / "tls" / "authority.pem"
     if authority.exists():
         context.load_verify_locations(authority)
         context.verify_mode = ssl.CERT_OPTIONAL
@@ -53,6 +55,32 @@ def bound(host: str, port: int) -> socket.socket:
     made.listen(BACKLOG)
     made.setblocking(False)
     return made
+
+
+def datagrams(config: Settings) -> socket.socket:
+    """Return the UDP socket of CoAP: signed messages may come from anywhere."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+    made.bind((config.host, config.coap_port))
+    made.setblocking(False)
+    return made
+
+
+async def frame_doors(gateway: Gateway, config: Settings) -> list[asyncio.AbstractServer]:
+    """Open the doors of frames that were asked for by their ports."""
+    loop = asyncio.get_running_loop()
+    servers: list[asyncio.AbstractServer] = []
+    for port, made in ((config.jt808_port, Terminal), (config.hj212_port, Station)):
+        if port:
+            sock = bound(config.host, port)
+            servers.append(await loop.create_server(lambda made=made: made(gateway), sock=sock))  # type: ignore[misc]
+    if config.hj212_port:
+        gateway.hj212 = stations()
+    if config.ais_port:
+        where = (config.host, config.ais_port)
+        await loop.create_datagram_endpoint(lambda: Receiver(gateway), local_addr=where)
+    return servers
 
 
 async def serve() -> None:
@@ -79,8 +107,13 @@ async def serve() -> None:
                 lambda: Door(gateway, "mqtts"), sock=sock, ssl=secure, backlog=BACKLOG
             )
         )
+    coap = CoapDoor(gateway)
+    coap.load()
+    udp, _ = await loop.create_datagram_endpoint(lambda: coap, sock=datagrams(config))
+    servers += await frame_doors(gateway, config)
     log.info("ready", pid=os.getpid(), mqtt=config.mqtt_port, tls=secure is not None)
-    await over.wait()
+    told = loop.create_task(over.wait())
+    await asyncio.wait([told, writing], return_when=asyncio.FIRST_COMPLETED)
     for server in servers:
         server.close()
     for door in list(gateway.connections):
@@ -91,7 +124,10 @@ async def serve() -> None:
         task.cancel()
     for door in list(gateway.connections):
         door.close(0x8B, "the door closes")
+    udp.close()
     await asyncio.sleep(0.05)
+    if writing.done():
+        writing.result()  # a writer that failed is the end of this process, loudly
 
 
 def main() -> int:
@@ -103,6 +139,9 @@ def main() -> int:
     except TwinError as why:
         log.error("cannot start", why=why.detail)
         return 2
+    except Exception:
+        log.exception("the writer failed")
+        os._exit(1)
     os._exit(0)  # side tasks that wait for a database that is away are not waited for
 
 

@@ -22,9 +22,11 @@ from ingest.doors.packets import Connect
 from ingest.doors.sessions import Session, Sessions
 from twin import db, devices, positions, shadow
 from twin.errors import TwinError
+from twin.products import Product
 from twin.settings import settings
 
 KEYFRAME_EVERY_S = 600.0
+TOGETHER_S = 0.05
 SWEEP_EVERY_S = 2.0
 DUE_EVERY_S = 15.0
 SUMMARY_EVERY_S = 60.0
@@ -41,9 +43,12 @@ class Gateway:
         self.connections: set[Door] = set()
         self.closed: dict[int, int] = {}
         self.refused = 0
+        self.hj212: dict[str, Product] = {}  # products that stations can be
         self._side = ThreadPoolExecutor(2, thread_name_prefix="side")
         self._presence: dict[tuple[str, str], tuple[bool, str]] = {}
         self._by_key: dict[tuple[str, str], Door] = {}
+        self._doors: dict[tuple[str, str], set[Door]] = {}
+        self._changed: set[tuple[str, str]] = set()
         self._asked: dict[tuple[str, str], float] = {}
         self._wanted: set[int] = set()
         self._framed_at = 0.0
@@ -59,24 +64,37 @@ class Gateway:
     def ask(self, door: Door, login: Login, said: Connect) -> None:
         """Ask the database about a name that memory does not know, then answer the door."""
         who = login.user.partition("/")[::2]
-        known = self.registry.find(*who)
-        recent = time.monotonic() - self._asked.get(who, -ASK_AGAIN_S) < ASK_AGAIN_S
-        if known is not None or recent:
+        if self.registry.find(*who) is not None or not self.may_ask(who):
             asyncio.get_running_loop().call_soon(door.answered, said, None)
             return
-        if len(self._asked) > 10_000:
-            self._asked.clear()
-        self._asked[who] = time.monotonic()
 
         def read() -> Caller | None:
-            with db.engine("ingest").connect() as conn:
-                self.registry.reload(conn, *who)
+            self.reread(*who)
             return admit(self.registry, login)
 
         def then(caller: Caller | None) -> None:
             door.answered(said, caller)
 
         self.aside(read, then, lambda: door.answered(said, None))
+
+    def may_ask(self, who: tuple[str, str]) -> bool:
+        """Tell whether the database is to be asked about a name; not again and again."""
+        if time.monotonic() - self._asked.get(who, -ASK_AGAIN_S) < ASK_AGAIN_S:
+            return False
+        if len(self._asked) > 10_000:
+            self._asked.clear()
+        self._asked[who] = time.monotonic()
+        return True
+
+    def reread(self, product: str, device: str) -> None:
+        """Read one device from the database."""
+        with db.engine("ingest").connect() as conn:
+            self.registry.reload(conn, {(product, device)})
+
+    def reread_all(self) -> None:
+        """Read all devices from the database."""
+        with db.engine("ingest").connect() as conn:
+            self.registry.refresh(conn, unknown=True)
 
     def route(self, caller: Caller, topic: str) -> tuple[Source, str] | None:
         """Return whose topic this is and which of its channels; None where the caller may not."""
@@ -115,6 +133,7 @@ class Gateway:
         source = door.caller.source
         if source is not None:
             self.sessions.connected(source.num, session)
+            self._doors.setdefault((source.product, source.device), set()).add(door)
             self._note(source, True, door)
             self._wanted.add(source.num)
         return session, present
@@ -125,9 +144,21 @@ class Gateway:
         if self._by_key.get(door.session.key) is door:
             del self._by_key[door.session.key]
         source = door.caller.source if door.caller else None
+        self.forget(door)
         self.sessions.left(source.num if source else 0, door.session)
         if source is not None and source.num not in self.sessions.by_num:
             self._note(source, False, door)
+
+    def forget(self, door: Door) -> None:
+        """A connection ended, whoever took its place."""
+        source = door.caller.source if door.caller else None
+        if source is None:
+            return
+        mine = self._doors.get((source.product, source.device))
+        if mine is not None:
+            mine.discard(door)
+            if not mine:
+                del self._doors[(source.product, source.device)]
 
     def _note(self, source: Source, online: bool, door: Door) -> None:
         address = (door.transport.get_extra_info("peername") or ("",))[0]
@@ -245,22 +276,30 @@ class Gateway:
 
         self._side.submit(work)
 
-    def changed(self, product: str, device: str) -> None:
-        """Somebody changed a device: read it again, and end connections that it may not have."""
+    def changed(self, who: tuple[str, str]) -> None:
+        """Somebody changed a device: read it again soon, with all others that changed meanwhile."""
+        if not self._changed:
+            asyncio.get_running_loop().call_later(TOGETHER_S, self._read_changed)
+        self._changed.add(who)
 
-        def read() -> Source | None:
+    def _read_changed(self) -> None:
+        """Read what changed, and end connections that a device may not have any more."""
+        changed, self._changed = self._changed, set()
+
+        def read() -> set[tuple[str, str]]:
             with db.engine("ingest").connect() as conn:
-                return self.registry.reload(conn, product, device)
+                self.registry.reload(conn, changed)
+            return changed
 
-        def then(source: Source | None) -> None:
-            for door in [d for d in self.connections if d.caller and d.caller.source]:
-                held = door.caller.source if door.caller else None
-                if held is None or (held.product, held.device) != (product, device):
-                    continue
-                if source is None or _proof(source) != _proof(held):
-                    door.close(packets.ADMINISTRATIVE, "its account was closed or changed")
+        def then(found: set[tuple[str, str]]) -> None:
+            for who in found:
+                source = self.registry.find(*who)
+                for door in list(self._doors.get(who, ())):
+                    held = door.caller.source if door.caller else None
+                    if held is not None and (source is None or _proof(source) != _proof(held)):
+                        door.close(packets.ADMINISTRATIVE, "its account was closed or changed")
 
-        self.aside(read, then, None)
+        self.aside(read, then, self._reread)
 
     async def listen(self) -> None:
         """Hear of changed devices and of what is to go down; again after the database was away."""
@@ -282,7 +321,7 @@ class Gateway:
     def _heard(self, channel: str, payload: str) -> None:
         if channel == "twin_device":
             product, _, device = payload.partition("/")
-            self.changed(product, device)
+            self.changed((product, device))
         elif payload.isdigit():
             self._wanted.add(int(payload))
             self._look()
@@ -290,11 +329,7 @@ class Gateway:
     def _reread(self) -> None:
         """Read all devices: what was said while nobody listened is not said again."""
 
-        def read() -> None:
-            with db.engine("ingest").connect() as conn:
-                self.registry.refresh(conn, unknown=True)
-
-        self.aside(read, None, None)
+        self.aside(self.reread_all, None, None)
 
     async def sweep(self) -> None:
         """Presence, silent clients, what waits to go down, keyframes, a summary; until the end."""

@@ -65,6 +65,7 @@ class Door(asyncio.Protocol):
         """Say the will of a client that vanished."""
         self.gone = True
         self.gateway.connections.discard(self)
+        self.gateway.forget(self)
         if self.session is not None and self.session.connection is self:
             self._say_will()
             self.gateway.left(self)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from services.devices import repository, service, simulator
+from services.devices import mapping, repository, service, simulator
 from services.web.auth import Person
 from services.web.params import Moment, moment
 from twin import db, devices, products, trace
@@ -61,6 +61,32 @@ def statistics(person: Person, hours: Hours = 24) -> dict[str, Any]:
     person.need("map.read")
     with db.engine("app").connect() as conn:
         return service.statistics(conn, person, hours)
+
+
+@router.get("/map")
+def points(
+    person: Person,
+    product: Annotated[str | None, Query(max_length=40)] = None,
+    property: Annotated[str | None, Query(pattern="^[a-z][a-z0-9_]{0,39}$")] = None,
+    at: Moment = None,
+) -> dict[str, Any]:
+    """Return devices as points with a value, how they stand and their battery; now or at a moment."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        return mapping.points(conn, person, product, property, moment(at))
+
+
+@router.get("/surface.geojson")
+def surface(
+    person: Person,
+    product: Annotated[str, Query(max_length=40)],
+    property: Annotated[str | None, Query(pattern="^[a-z][a-z0-9_]{0,39}$")] = None,
+    at: Moment = None,
+) -> dict[str, Any]:
+    """Return the bands between isolines of a property, now or at a moment."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        return mapping.bands(conn, person, product, property, moment(at))
 
 
 @router.post("", status_code=201)

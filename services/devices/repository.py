@@ -7,22 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from twin import catalogue
+from twin import deviceview
 from twin.errors import NotFound
-from twin.scope import Actor, scope_sql
-
-_COLUMNS = (
-    "d.product, d.device, d.enabled, d.online, d.seen_at, d.firmware, d.labels, d.created_at, "
-    "t.num, t.id, t.kind, t.code, t.name, t.district, t.street, "
-    "st_x(t.point) as lon, st_y(t.point) as lat"
-)
-_FROM = "from twin.device d join twin.thing t on t.num = d.num"
-
-
-def _where(conn: Connection, actor: Actor) -> tuple[str, dict[str, Any]]:
-    scope, params = scope_sql(actor, "t")
-    kinds = list(catalogue.readable(conn, actor))
-    return f"t.gone_at is null and t.kind = any(:kinds) and {scope}", {**params, "kinds": kinds}
+from twin.scope import Actor
 
 
 def page(
@@ -30,7 +17,7 @@ def page(
     after: tuple[str, str] | None, limit: int,
 ) -> Sequence[Any]:  # fmt: skip
     """Return devices in the order of product and name."""
-    where, params = _where(conn, actor)
+    where, params = deviceview.where(conn, actor)
     if product:
         where += " and d.product = :product"
     if words:
@@ -39,7 +26,7 @@ def page(
         where += " and (d.product, d.device) > (:after_product, :after_device)"
     escaped = (words or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return conn.execute(
-        text(f"select {_COLUMNS} {_FROM} where {where} order by d.product, d.device limit :limit"),
+        text(f"select {deviceview.COLUMNS} {deviceview.FROM} where {where} order by d.product, d.device limit :limit"),
         {
             **params, "product": product, "words": f"%{escaped}%", "limit": limit,
             "after_product": after[0] if after else "", "after_device": after[1] if after else "",
@@ -47,21 +34,12 @@ def page(
     ).all()  # fmt: skip
 
 
-def every(conn: Connection, actor: Actor, product: str | None = None) -> Sequence[Any]:
-    """Return all devices that the actor may see, of one product or of all."""
-    where, params = _where(conn, actor)
-    if product:
-        where += " and d.product = :product"
-    return conn.execute(
-        text(f"select {_COLUMNS} {_FROM} where {where}"), {**params, "product": product}
-    ).all()
-
-
 def one(conn: Connection, actor: Actor, product: str, device: str) -> Any:
     """Return one device; NotFound outside of the actor's scope."""
-    where, params = _where(conn, actor)
+    where, params = deviceview.where(conn, actor)
     row = conn.execute(
-        text(f"select {_COLUMNS} {_FROM} where {where} and d.product = :product and d.device = :device"),
+        text(f"select {deviceview.COLUMNS} {deviceview.FROM} where {where} "
+            "and d.product = :product and d.device = :device"),
         {**params, "product": product, "device": device},
     ).first()  # fmt: skip
     if row is None:
@@ -71,11 +49,12 @@ def one(conn: Connection, actor: Actor, product: str, device: str) -> Any:
 
 def of_thing(conn: Connection, actor: Actor, key: str) -> Any | None:
     """Return the device of a thing by number or code; None where it has none to be seen."""
-    where, params = _where(conn, actor)
+    where, params = deviceview.where(conn, actor)
     by = "t.num = :key" if key.isdigit() and len(key) < 10 else "t.code = :key"
     value: int | str = int(key) if by.startswith("t.num") else key
     return conn.execute(
-        text(f"select {_COLUMNS} {_FROM} where {where} and {by}"), {**params, "key": value}
+        text(f"select {deviceview.COLUMNS} {deviceview.FROM} where {where} and {by}"),
+        {**params, "key": value},
     ).first()
 
 
@@ -105,8 +84,8 @@ def entries(conn: Connection, thing: Any, product: str, device: str, limit: int)
 
 
 def _devices(conn: Connection, actor: Actor) -> tuple[str, dict[str, Any]]:
-    where, params = _where(conn, actor)
-    return f"select d.num {_FROM} where {where}", params
+    where, params = deviceview.where(conn, actor)
+    return f"select d.num {deviceview.FROM} where {where}", params
 
 
 def hours(conn: Connection, actor: Actor, hours: int) -> list[dict[str, Any]]:
@@ -162,7 +141,7 @@ def reasons(conn: Connection, actor: Actor, hours: int) -> list[dict[str, Any]]:
 
 def worst(conn: Connection, actor: Actor, hours: int) -> list[dict[str, Any]]:
     """Return the devices that lost the most: refused and repeated records."""
-    where, params = _where(conn, actor)
+    where, params = deviceview.where(conn, actor)
     rows = conn.execute(
         text(
             "select d.product, d.device, t.name, t.code, sum(l.accepted) as accepted, "

@@ -11,7 +11,7 @@ import shapely
 from sqlalchemy import Connection, text
 
 from services.devices import repository
-from twin import catalogue, devices, names, products, readings, things, trace, units
+from twin import catalogue, devices, deviceview, names, products, readings, things, trace, units
 from twin.errors import BadRequest, Conflict
 from twin.products import Product, Property
 from twin.scope import Actor, sees
@@ -49,8 +49,7 @@ def listed(
     if after:
         head, _, tail = after.partition("/")
         begin = (head, tail)
-    asked = {"product": product, "words": words, "after": begin, "limit": limit + 1}
-    rows = repository.page(conn, actor, **asked)
+    rows = repository.page(conn, actor, product=product, words=words, after=begin, limit=limit + 1)
     more, rows = len(rows) > limit, rows[:limit]
     return {
         "devices": _shown(conn, rows),
@@ -269,7 +268,7 @@ def _in_scope(conn: Connection, actor: Actor, num: int, kind: Any) -> bool:
 
 def statistics(conn: Connection, actor: Actor, hours: int) -> dict[str, Any]:
     """Return how devices stand by product, and what came in and went out by hour."""
-    rows = repository.every(conn, actor)
+    rows = deviceview.every(conn, actor)
     running = products.running(conn)
     heard = readings.heard(conn, [row.num for row in rows])
     now = datetime.now(UTC)

@@ -156,7 +156,7 @@ def test_bad_messages_are_kept_with_their_reasons(city: City) -> None:
     end = time.monotonic() + 10
     while True:
         with psycopg.connect(address) as conn:
-            found = {row[0] for row in conn.execute("select reason from twin.rejected_message")}
+            found = {row[0] for row in conn.execute("select reason from iot.reject")}
         if found >= expected:
             return
         assert time.monotonic() < end, expected - found

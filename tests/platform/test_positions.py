@@ -11,14 +11,13 @@ import pytest
 import shapely
 from sqlalchemy import text
 
-from ingest.devices import Registry
-from ingest.writer import Message, write, write_all
+from ingest.devices import Registry, Source
+from ingest.writer import Rejected, Uplink, write, write_all
 from twin import db, positions
 from twin.scope import Actor, sees, sees_many
 
 T0 = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 LAST_NOTE = "select note from twin.journal where class = 'observation' order by id desc limit 1"
-TOPIC = "twin/v1/vehicle/V1/position"
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +34,24 @@ def num(database: str) -> int:
         )
 
 
-def fix(seconds: int, lon: float = 121.4) -> Message:
+def said(payload: bytes) -> Uplink:
+    registry = Registry()
+    with db.engine("ingest").connect() as conn:
+        registry.refresh(conn)
+    source = registry.find("vehicle", "V1")
+    assert isinstance(source, Source)
+    return Uplink(source, "position", payload, (T0 + timedelta(minutes=3)).timestamp())
+
+
+def fix(seconds: int, lon: float = 121.4) -> Uplink:
     at = (T0 + timedelta(seconds=seconds)).isoformat()
-    return Message(
-        TOPIC, f'{{"t":"{at}","lon":{lon},"lat":31.2}}'.encode(), T0 + timedelta(minutes=3)
-    )
+    return said(f'{{"t":"{at}","lon":{lon},"lat":31.2}}'.encode())
 
 
 def test_a_late_fix_is_kept_but_is_not_the_last(num: int) -> None:
     registry = Registry()
-    assert write(registry, [fix(60, 121.5), fix(61, 121.6)]).fixes == 2
-    assert write(registry, [fix(30, 121.45), fix(61, 121.6)]) == (1, 0, 0, 1)
+    assert write(registry, [fix(60, 121.5), fix(61, 121.6)]).stored == 2
+    assert write(registry, [fix(30, 121.45), fix(61, 121.6)]) == (1, 0, 1, {})
     with db.engine("app").connect() as conn:
         last = next(row for row in positions.now(conn) if row.num == num)
         then = next(row for row in positions.at(conn, T0 + timedelta(seconds=45)) if row.num == num)
@@ -73,10 +79,11 @@ def test_the_digest_of_a_batch_can_be_computed_again(num: int) -> None:
 
 
 def test_refusals_do_not_hold_up_the_rest(num: int) -> None:
-    bad = Message(TOPIC, b"{", T0)
-    stranger = Message("twin/v1/vehicle/V2/position", fix(200).payload, T0)
+    bad = said(b"{")
+    stranger = Rejected(0, "mqtt", "twin/v1/vehicle/V2/position", "no such device", b"")
     done = write_all(Registry(), [bad, fix(200), stranger])
-    assert (done.fixes, done.refused) == (1, 2)
+    assert (done.stored, done.rejected) == (1, 2)
+    assert "not JSON" in done.reasons[0]
 
 
 def test_a_keyframe_is_kept_once(num: int) -> None:

@@ -73,20 +73,20 @@ def test_chinese_is_found_by_trigrams(database: str) -> None:
     [("twin/v1/bin/b1/telemetry", True), ("twin/v1/bin/b2/telemetry", False)],
 )
 def test_a_device_speaks_only_for_itself(servers: Servers, topic: str, arrives: bool) -> None:
-    broker = Broker(servers.home, servers.mqtt_port)
+    broker = Broker(servers.home, servers.north_port)
     broker.write_accounts({"bin/b1": digest("device-secret")})
     part = next(p for p in servers.supervisor.parts if p.name == "mosquitto")
     assert part.pid
     broker.reload(part.pid)
     time.sleep(0.5)  # a reload ends the connections that were open before it
     listen = subprocess.Popen(
-        ["mosquitto_sub", "-p", str(servers.mqtt_port), "-u", "ingest", "-P",
+        ["mosquitto_sub", "-p", str(servers.north_port), "-u", "ingest", "-P",
          servers.secret("mqtt-ingest"), "-t", "twin/v1/#", "-C", "1", "-W", "3"],
         stdout=subprocess.PIPE,
     )  # fmt: skip
     # A refused publisher is cut off: its own exit code says nothing here.
     subprocess.run(
-        ["mosquitto_pub", "-p", str(servers.mqtt_port), "-u", "bin/b1", "-P", "device-secret",
+        ["mosquitto_pub", "-p", str(servers.north_port), "-u", "bin/b1", "-P", "device-secret",
          "-q", "1", "-t", topic, "-m", "{}", "--repeat", "5", "--repeat-delay", "0.2"],
         check=False, capture_output=True,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from twin.errors import BadRequest
 from twin.jobs import Job
 from twin.products import published, reading
 from twin.products.model import Product
+from twin.telemetry import store
 
 TASK = "product.publish"
 
@@ -19,13 +20,18 @@ TASK = "product.publish"
 def check(conn: Connection, source: str) -> Product:
     """Read a declaration against what runs; what cannot be published is refused with its reason."""
     product = reading.read_source(source, "product")
-    if product.kind not in catalogue.all_kinds(conn):
-        raise BadRequest(f"No kind is called {product.kind!r}; devices are things of a kind.")
+    check_kind(conn, product)
     running = published.running(conn, fresh=True).get(product.key)
     if running is not None:
         for why in published.narrowed(running, product):
             raise published.WouldNarrow(why)
     return product
+
+
+def check_kind(conn: Connection, product: Product) -> None:
+    """Refuse a product whose devices would be things of a kind that is not there."""
+    if product.kind not in catalogue.all_kinds(conn):
+        raise BadRequest(f"No kind is called {product.kind!r}; devices are things of a kind.")
 
 
 def apply(product: Product, *, actor: str, origin: str = "local") -> int | None:
@@ -36,7 +42,9 @@ def apply(product: Product, *, actor: str, origin: str = "local") -> int | None:
 
 def publish(conn: Connection, product: Product, *, origin: str, actor: str) -> int | None:
     """Publish in the owner's transaction; None where exactly this runs already."""
-    return published.publish(conn, product, origin=origin, actor=actor)
+    number = published.publish(conn, product, origin=origin, actor=actor)
+    store.ensure(conn, product)
+    return number
 
 
 @jobs.task(TASK)

@@ -48,6 +48,39 @@ def make(home: Path, names: list[str]) -> Path:
     return where / "host.pem"
 
 
+def device_certificate(home: Path, product: str, device: str) -> tuple[bytes, bytes]:
+    """Make a client certificate of a device: PEM with its key, and DER.
+
+    Its authority is the home's own; the doors read it at their start, so the first one needs a restart.
+    """
+    where = home / checks.TLS
+    where.mkdir(parents=True, exist_ok=True)
+    authority, signer = _authority(where)
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    cert = (
+        x509.CertificateBuilder()
+        .subject_name(_title(f"{product}/{device}"))
+        .issuer_name(authority.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACK)
+        .not_valid_after(authority.not_valid_after_utc)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
+        .sign(signer, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return _pem(cert) + secret, cert.public_bytes(serialization.Encoding.DER)
+
+
 def _authority(where: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     path, secret = where / "authority.pem", where / "authority.key"
     if path.exists() and secret.exists():

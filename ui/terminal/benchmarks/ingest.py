@@ -1,99 +1,161 @@
-"""Positions by MQTT to committed rows, beside raw binary COPY of the same rows."""
+"""Records by MQTT, HTTP and CoAP to acknowledged rows, beside raw COPY of the same rows.
+
+Everything is at work: devices' secrets, typed validation, alarm rules, last values, journal and ledger.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import Connection, text
+import numpy as np
+import psycopg
+from sqlalchemy import text
 
-from twin import db, series
-from twin.errors import Conflict, Unavailable
+from twin import db, devices, products
+from twin.errors import Unavailable
 from twin.settings import settings
-from ui.terminal.benchmarks import Figure, figure
-from ui.terminal.simulator.doors import open_broker
+from twin.telemetry import packing
+from ui.terminal.benchmarks import Figure, figure, scratch
+from ui.terminal.paths import ROOT
 
-OWN_SIZE = 20_000
-WAIT_S = 120.0
-COPY_TYPES = ["timestamptz", "int4", "float8", "float8", "float4", "float4"]
+OWN_SIZE = 300_000
+PRODUCT = "bin_level"
+DEVICES, CONNECTIONS = 1000, 100
+COPY_BATCH = 5000
+WAIT_S = 30.0
 
 
 def run(size: int) -> list[Figure]:
-    """Send positions with times of their own, and wait until all are committed."""
+    """Send records by every door, and check that each acknowledged one is a row."""
     size = size or OWN_SIZE
-    with db.engine("owner").connect() as conn:
-        limit = copy_limit(conn, size)
-        devices = [
-            str(code)
-            for code in conn.scalars(
-                text("select code from twin.thing where kind = 'vehicle' limit 300")
-            )
-        ]
-        if not devices:
-            raise Conflict("There are no vehicles to report; load the demo city first.")
-        sent_s, stored_s = through_the_door(conn, devices, size)
-    return [
-        figure("ingest: committed", size / stored_s, "messages/s", limit),
-        figure("ingest: acknowledged to the sender", size / sent_s, "messages/s", limit),
-    ]
+    with scratch.database():
+        logins = enter(DEVICES)
+        limit = max(copy_limit(size) for _ in range(2))
+        found = []
+        with doors() as ports:
+            for name, door, who, window in (
+                ("MQTT, 1,000 connections", "mqtt", logins, 200),
+                (f"MQTT, {CONNECTIONS} connections", "mqtt", logins[:CONNECTIONS], 1000),
+                ("CoAP, signed", "coap", logins[:CONNECTIONS], 300),
+                ("HTTP, single", "http", logins[:CONNECTIONS], 1),
+                ("HTTP, 1,000 a request", "batched", logins[:CONNECTIONS], 1),
+            ):
+                port = ports["coap" if door == "coap" else "http" if window == 1 else "mqtt"]
+                count = size if door in ("mqtt", "batched") else size // 3
+                rate = through(door, port, who, count, window)
+                found.append(figure(f"ingest: {name}", rate, "records/s", limit))
+        return found
 
 
-def copy_limit(conn: Connection, size: int) -> float:
-    """Return rows per second of binary COPY into a table like one day of positions."""
-    conn.execute(
-        text("create temp table bench_copy (like twin.position including defaults) on commit drop")
-    )
-    conn.execute(text("create index on bench_copy using brin (at)"))
-    rows = [(at, i % 300, 121.4, 31.2, 20.0, 90.0) for i, at in enumerate(moments(size))]
-    began = time.perf_counter()
-    series.copy_rows(
-        conn, "bench_copy (at, num, lon, lat, speed_kmh, heading_deg)", COPY_TYPES, rows
-    )
-    spent = time.perf_counter() - began
-    conn.rollback()
-    return size / spent
-
-
-def moments(size: int) -> Iterator[datetime]:
-    """Give times that no other run has used."""
-    begin = datetime.now(UTC) - timedelta(hours=1)
-    return (begin + timedelta(microseconds=100 * i) for i in range(size))
-
-
-def through_the_door(conn: Connection, devices: list[str], size: int) -> tuple[float, float]:
-    """Return the seconds until all was acknowledged, and until all was committed."""
-    times = list(moments(size))
-    payloads = [
-        json.dumps({"t": at.isoformat(), "lon": 121.4, "lat": 31.2, "speed_kmh": 20})
-        for at in times
-    ]
-    client = open_broker("127.0.0.1", settings().mqtt_port)
-    began = time.perf_counter()
-    for i, payload in enumerate(payloads):
-        last = client.publish(
-            f"twin/v1/vehicle/{devices[i % len(devices)]}/position", payload, qos=1
+def enter(count: int) -> list[tuple[str, str]]:
+    """Enter devices with things; return user names and secrets."""
+    names = [f"bench{i:05d}" for i in range(count)]
+    with db.engine("owner").begin() as conn:
+        conn.execute(
+            text(
+                "insert into twin.thing (id, kind, code, district, level) "
+                "values (:id, 'sensor', :code, '310101', 2)"
+            ),
+            [{"id": uuid4(), "code": name} for name in names],
         )
-    last.wait_for_publish(WAIT_S)
-    sent_s = time.perf_counter() - began
-    while _stored(conn, times) < size:
-        if time.perf_counter() - began > WAIT_S:
-            raise Unavailable("Not all positions arrived within two minutes; see log/ingest.log.")
-        time.sleep(0.02)
-    stored_s = time.perf_counter() - began
-    client.disconnect()
-    client.loop_stop()
-    return sent_s, stored_s
+        nums = devices.numbers(conn, names)
+    with db.engine("app").begin() as conn:
+        done = devices.many(conn, PRODUCT, [(name, nums[name]) for name in names], actor="bench")
+    return [(f"{one.product}/{one.device}", one.secret) for one in done]
 
 
-def _stored(conn: Connection, times: list[datetime]) -> int:
-    count = conn.scalar(
-        text(
-            "select count(*) from twin.position where at between :a and :b "
-            "and received_at >= :a and lon = 121.4 and lat = 31.2"
-        ),
-        {"a": times[0], "b": times[-1]},
-    )
-    conn.rollback()
-    return int(count or 0)
+def copy_limit(size: int) -> float:
+    """Return rows per second of binary COPY, made ready beforehand, into a table like one day's."""
+    address = settings().dsn("owner").replace("postgresql+psycopg", "postgresql")
+    with psycopg.connect(address, autocommit=True) as conn:
+        conn.execute("drop table if exists iot.bench_copy")
+        conn.execute(f"create table iot.bench_copy (like iot.up_{PRODUCT})")
+        conn.execute("create index on iot.bench_copy using brin (at)")
+        part = np.arange(COPY_BATCH)
+        with db.engine("owner").connect() as other:
+            numeric = products.one(other, PRODUCT).numeric[:3]
+        fixed = [(">i8", part), (">i4", part), (">i8", part), (">i8", part)]
+        numbers = [(packing.STORED[one.type], part % 50.0) for one in numeric]
+        raw = packing.HEAD + b"".join(packing.rows(fixed, numbers)) + packing.TAIL
+        listed = ", ".join(["at", "num", "seq", "received", *(one.name for one in numeric)])
+        began = time.perf_counter()
+        for _ in range(size // COPY_BATCH):
+            with conn.cursor().copy(
+                f"copy iot.bench_copy ({listed}) from stdin (format binary)"
+            ) as out:
+                out.write(raw)
+        spent = time.perf_counter() - began
+        conn.execute("drop table iot.bench_copy")
+    return size // COPY_BATCH * COPY_BATCH / spent
+
+
+@contextmanager
+def doors() -> Iterator[dict[str, int]]:
+    """Run a door process and an API process of their own on the benchmark's database."""
+    ports = {"mqtt": _free(), "coap": _free(), "http": _free()}
+    env = {
+        **os.environ,
+        "TWIN_MQTT_PORT": str(ports["mqtt"]),
+        "TWIN_COAP_PORT": str(ports["coap"]),
+        "TWIN_MQTTS_PORT": str(_free()),
+    }
+    web = ["uvicorn", "ui.server:app", "--port", str(ports["http"]), "--log-level", "error",
+           "--no-access-log"]  # fmt: skip
+    parts = [
+        subprocess.Popen([sys.executable, "-m", *words], env=env, cwd=ROOT,
+                         stdout=subprocess.DEVNULL, stderr=None)
+        for words in (["ingest.doors"], web)
+    ]  # fmt: skip
+    try:
+        end = time.monotonic() + WAIT_S
+        while not all(_answers(ports[name]) for name in ("mqtt", "http")):
+            if time.monotonic() > end or any(part.poll() is not None for part in parts):
+                raise Unavailable("The doors of the benchmark do not open; see log/ingest.log.")
+            time.sleep(0.1)
+        yield ports
+    finally:
+        for part in parts:
+            part.send_signal(signal.SIGTERM)
+            part.wait(15)
+
+
+def through(door: str, port: int, who: list[tuple[str, str]], count: int, window: int) -> float:
+    """Return acknowledged records per second; every one of them is a row afterwards."""
+    with db.engine("owner").begin() as conn:
+        conn.execute(text(f"truncate iot.up_{PRODUCT}, iot.counter"))
+        conn.execute(text(f"update iot.last_{PRODUCT} set at = '-infinity', prev = null"))
+    each = count // len(who)
+    said = {"door": door, "port": port, "devices": who, "each": each, "window": window}
+    done = subprocess.run(
+        [sys.executable, "-m", "ui.terminal.benchmarks.fleet"],
+        input=json.dumps(said), capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)
+    with db.engine("owner").connect() as conn:
+        stored = conn.scalar(text(f"select count(*) from iot.up_{PRODUCT}"))
+    if found["bad"] or stored != each * len(who):
+        raise Unavailable(
+            f"{door}: {stored} of {each * len(who)} are stored, {found['bad']} were refused."
+        )
+    return float(each * len(who) / found["seconds"])
+
+
+def _free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from ingest.codecs.explain import wrong_vectors
 from twin import alter, db, declarations, kinds, processes, products
 from twin.errors import TwinError
 from twin.feed import owners
@@ -62,6 +63,9 @@ def _products(kinds_there: set[str]) -> Iterator[str]:
     for product in shipped:
         if product.kind not in kinds_there:
             yield f"product {product.key}: kind: no kind is called {product.kind}"
+        for wrong in wrong_vectors(product):
+            said = wrong["error"] or wrong["got"]
+            yield f"product {product.key}: codec.vectors.{wrong['vector']}: reads {said}"
 
 
 def _published() -> Iterator[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from sqlalchemy import Connection, text
 
 from twin import db, devices
-from twin.errors import BadRequest, NotFound
+from twin.errors import BadRequest, Conflict, NotFound
+from twin.settings import settings
+from ui.terminal import sheets, tls
 from ui.terminal.output import finish, table, tell
 
 ACTOR = "system:terminal"
@@ -31,6 +34,57 @@ def add(
     user = f"{product}/{name}"
     said = {"product": product, "device": name, "username": user, "password": password}
     finish(said, f"username {user}\npassword {password}\ntopics   twin/v1/{user}/#")
+
+
+@app.command("import")
+def bring(
+    file: Annotated[Path, typer.Argument(help="XLSX with the columns name and thing (its code)")],
+    product: Product,
+    out: Annotated[Path, typer.Option("--out", help="XLSX for names and secrets; new")],
+) -> None:
+    """Give many devices their accounts at once; their secrets are written once, into a new file."""
+    if out.exists():
+        raise Conflict(f"{out} is there already; secrets are written into a new file.")
+    listed = sheets.read(file)
+    with db.engine("app").begin() as conn:
+        nums = devices.numbers(conn, [code for _, code in listed])
+        missing = [code for _, code in listed if code not in nums]
+        if missing:
+            raise NotFound(f"There is no thing {missing[0]} ({len(missing)} codes are unknown).")
+        done = devices.many(
+            conn, product, [(name, nums[code]) for name, code in listed], actor=ACTOR
+        )
+    sheets.write(out, done)
+    finish({"devices": len(done), "file": str(out)}, f"{len(done)} devices, secrets in {out}")
+
+
+@app.command("secret")
+def shared(
+    product: Product,
+    anyone: Annotated[
+        bool, typer.Option("--anyone", help="Also names without a secret may ask for a token")
+    ] = False,
+    close: Annotated[bool, typer.Option("--close", help="Close dynamic registration")] = False,
+) -> None:
+    """Open dynamic registration of a product: its secret, by which devices get their own once."""
+    with db.engine("app").begin() as conn:
+        if close:
+            devices.close_registration(conn, product, actor=ACTOR)
+            finish({"product": product, "open": False}, f"registration of {product} is closed")
+            return
+        secret = devices.product_secret(conn, product, listed=not anyone, actor=ACTOR)
+    finish({"product": product, "secret": secret}, f"product {product}\nsecret  {secret}")
+
+
+@app.command("certificate")
+def certificate(product: Product, name: Name, out: Annotated[Path, typer.Option("--out")]) -> None:
+    """Make a client certificate for a device (PEM with its key) and let it in by it."""
+    pem, der = tls.device_certificate(settings().home, product, name)
+    with db.engine("app").begin() as conn:
+        devices.bind_certificate(conn, product, name, der, actor=ACTOR)
+    out.touch(mode=0o600)
+    out.write_bytes(pem)
+    finish({"product": product, "device": name, "file": str(out)}, f"certificate and key in {out}")
 
 
 @app.command("list")

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -16,19 +15,13 @@ from paho.mqtt.client import MQTTMessageInfo
 
 from twin.errors import TwinError, Unavailable
 from ui.terminal.simulator.doors import Api, open_broker
+from ui.terminal.simulator.sensing import Sensing
 from ui.terminal.simulator.traffic import Mover, Traffic, graph_of, movers_of
 
 log = structlog.get_logger("simulate")
 SENSOR_EVERY_S = 20.0
 ANSWER_EVERY_S = 2.0
 GOING = {"dispatched", "handling"}
-RANGES = {
-    "level_pct": (5, 95), "fill_pct": (5, 95), "odour": (0, 6), "nh3_ppm": (0, 2),
-    "h2s_ppm": (0, 1), "pm10": (20, 160), "pm25": (10, 90), "pm10_ugm3": (20, 160),
-    "pm25_ugm3": (10, 90), "water_level_m": (1.5, 3.8), "level_m": (1.5, 3.8),
-    "wind_ms": (0, 12), "wind_deg": (0, 359), "tilt_deg": (0, 3), "battery_pct": (40, 100),
-    "temp_c": (8, 18),
-}  # fmt: skip
 COMPLAINTS = (
     "路边有堆积垃圾，影响通行",
     "树枝折断，挂在人行道上方",
@@ -79,15 +72,14 @@ class Simulation:
         cars = [c for c in cars if c["properties"]["code"] not in driven]
         cars = _some(cars, plan.vehicles)
         movers = movers_of("crew", crews) + movers_of("vehicle", cars)
-        self.sensors = api.features("sensor", plan.sensors) if plan.sensors else []
+        self.sensing = Sensing(api, plan.sensors)
         roads = api.features("road") if movers or plan.reports_per_minute else []
         if not roads and movers:
             raise Unavailable("This city has no roads to drive on; load the kind road first.")
         self.traffic = Traffic(graph_of(roads), movers) if roads else None
         self.counts.vehicles, self.counts.crews = len(cars), len(crews)
-        self.counts.sensors = len(self.sensors)
+        self.counts.sensors = len(self.sensing.devices)
         self.broker = open_broker(host, mqtt_port)
-        self._sensed: dict[str, float] = {}
         self._last: MQTTMessageInfo | None = None
 
     def run(self) -> Counts:
@@ -111,7 +103,7 @@ class Simulation:
 
     def _works(self) -> list[Callable[[], None]]:
         works: list[Callable[[], None]] = []
-        if self.sensors:
+        if self.sensing.devices:
             works.append(self._sense)
         if self.plan.reports_per_minute:
             works.append(self._complain)
@@ -165,26 +157,11 @@ class Simulation:
 
     def _sense(self) -> None:
         """Let every sensor report once a period, evenly spread."""
-        for sensor in self.sensors:
-            if self.over.wait(SENSOR_EVERY_S / len(self.sensors)):
+        for device in self.sensing.devices:
+            if self.over.wait(SENSOR_EVERY_S / len(self.sensing.devices)):
                 return
-            said = sensor["properties"]
-            values = {
-                name: self._walk(said["code"], name) for name in said.get("measures") or ["value"]
-            }
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self._publish(f"twin/v1/sensor/{said['code']}/telemetry", {"t": now, "values": values})
+            self._publish(*self.sensing.message(device))
             self.counts.telemetry += 1
-
-    def _walk(self, code: str, name: str) -> float:
-        """Return the next value of a bounded random walk."""
-        low, high = RANGES.get(name, (0, 100))
-        key = f"{code}.{name}"
-        value = self._sensed.get(key, random.uniform(low, high)) + random.gauss(
-            0, (high - low) / 40
-        )
-        self._sensed[key] = min(max(value, low), high)
-        return round(self._sensed[key], 2)
 
     def _complain(self) -> None:
         """Report something by Open311 from somewhere at a road."""

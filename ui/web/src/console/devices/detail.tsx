@@ -35,7 +35,7 @@ function Tile({ of, on, onClick }: { of: Reading; on: boolean; onClick: () => vo
 }
 
 function Values({ of }: { of: Full }) {
-  const [hours, setHours] = useState(24);
+  const [hours, setHours] = useState(6);
   const [chosen, setChosen] = useState<string[]>(() => of.values.slice(0, 2).map((v) => v.property));
   const [series, setSeries] = useState<Record<string, Series>>({});
   const path = `/api/v1/devices/${of.product}/${encodeURIComponent(of.device)}`;

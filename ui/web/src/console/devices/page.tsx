@@ -13,6 +13,7 @@ import { Add } from "./add";
 import { Detail } from "./detail";
 import "./devices.css";
 import { Battery, Stands, Value } from "./parts";
+import { DeviceMap } from "./map";
 import { Books } from "./stats";
 import type { Device, State, Statistics } from "./types";
 
@@ -90,6 +91,7 @@ function List() {
   return (
     <div class="page dev">
       <Head title={t("dev.title")} about={total === undefined ? t("dev.loading") : t("dev.about", { n: num(total), products: figures.value!.products.length })}>
+        <a class="btn" href="/console/devices/map" onClick={(e) => { e.preventDefault(); s.go("devices/map"); }}><Icon name="map" />{t("dev.map.title")}</a>
         <a class="btn" href="/console/devices/statistics" onClick={(e) => { e.preventDefault(); s.go("devices/statistics"); }}><Icon name="scale" />{t("dev.books")}</a>
         {may && <button class="btn main" onClick={() => (adding.value = true)}><Icon name="plus" />{t("dev.add")}</button>}
       </Head>
@@ -114,7 +116,7 @@ export default function Page() {
   const [, one, two] = s.path.value.split("/");
   return (
     <>
-      {one === "statistics" ? <Books /> : one && two ? <Detail key={`${one}/${two}`} product={one} device={decodeURIComponent(two)} /> : <List />}
+      {one === "map" ? <DeviceMap /> : one === "statistics" ? <Books /> : one && two ? <Detail key={`${one}/${two}`} product={one} device={decodeURIComponent(two)} /> : <List />}
       <Strong />
     </>
   );

@@ -7,13 +7,13 @@ import { t, tt, type Key } from "../../common/i18n";
 import * as s from "../state";
 import type { Full, Product } from "./types";
 
-interface Hop { hop: string; ms: number; detail: Record<string, unknown> | null }
+interface Hop { hop: string; ms: number | null; detail: Record<string, unknown> | null }
 interface Traced { trace: string; at: string; hops: Hop[] }
 interface Sent { topic: string; acknowledged: boolean; connected_ms: number; ms: number }
 const HOPS = ["access", "auth", "codec", "model", "store", "rule", "alarm", "push"];
 
 function Way({ of }: { of: Traced }) {
-  const last = Math.max(1, ...of.hops.map((h) => h.ms));
+  const last = Math.max(1, ...of.hops.map((h) => h.ms ?? 0));
   const by = new Map(of.hops.map((h) => [h.hop, h]));
   return (
     <li class="way">
@@ -21,7 +21,7 @@ function Way({ of }: { of: Traced }) {
       <ol>{HOPS.map((name) => {
         const hop = by.get(name);
         const detail = hop?.detail ? Object.entries(hop.detail).map(([k, v]) => `${k} ${typeof v === "object" ? JSON.stringify(v) : String(v)}`).join(" · ") : "";
-        return <li class={hop ? (hop.detail && "refused" in hop.detail ? "bad" : "done") : "none"}><i aria-hidden="true" /><span>{t(`dev.hop.${name}` as Key)}</span><span class="muted small">{hop ? `${num(hop.ms, 2)} ms` : "—"}</span><span class="muted small cut" title={detail}>{detail}</span></li>;
+        return <li class={hop ? (hop.detail && "refused" in hop.detail ? "bad" : "done") : "none"}><i aria-hidden="true" /><span>{t(`dev.hop.${name}` as Key)}</span><span class="muted small">{hop && hop.ms !== null ? `${num(hop.ms, 1)} ms` : hop ? t("dev.hop.sealed") : "—"}</span><span class="muted small cut" title={detail}>{detail}</span></li>;
       })}</ol>
     </li>
   );

@@ -13,7 +13,7 @@ interface Row { name: string; zh: string; en: string; type: string; unit: string
 type Doc = Record<string, unknown> & { properties?: Record<string, Record<string, unknown>>; title?: { zh: string; en: string }; codec?: Record<string, unknown> };
 interface Checked { product: Product; new: boolean; unchanged: boolean; added: string[]; vectors: number; wrong_vectors: { payload: string; error: string | null; got: unknown; expected: unknown }[] }
 
-const CATEGORIES = ["greening", "forestry", "sanitation", "appearance", "landscape", "water", "environment", "vehicle", "people", "video"];
+export const CATEGORIES = ["sanitation", "greening", "forestry", "appearance", "landscape", "water", "environment", "vehicle", "people", "video"];
 const TYPES = ["number", "integer", "boolean", "enum", "text"];
 const EMPTY: Row = { name: "", zh: "", en: "", type: "number", unit: "", low: "", high: "", period: "", codes: "" };
 

@@ -12,7 +12,7 @@ import "../devices/devices.css";
 import { Crumb } from "../devices/stats";
 import type { Product, Prop } from "../devices/types";
 import { Debugger } from "./debugger";
-import { Editor } from "./editor";
+import { CATEGORIES, Editor } from "./editor";
 
 const all = signal<Product[] | null>(null);
 const TABS = ["properties", "codec", "declaration"] as const;
@@ -38,7 +38,7 @@ function Card({ of }: { of: Product }) {
 
 function List() {
   useEffect(() => { get<{ products: Product[] }>("/api/v1/products").then((f) => (all.value = f.products), (why: Error) => s.tell(why.message, true)); }, []);
-  const groups = [...new Set((all.value ?? []).map((p) => p.category))];
+  const groups = CATEGORIES.filter((g) => all.value?.some((p) => p.category === g));
   return (
     <div class="page dev prod">
       <Head title={t("prod.title")} about={all.value ? t("prod.about", { n: all.value.length, devices: num(all.value.reduce((n, p) => n + (p.devices ?? 0), 0)) }) : t("dev.loading")}>
