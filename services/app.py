@@ -38,13 +38,16 @@ from services.live.hub import hub
 from services.loads.downloads import router as downloads
 from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
+from services.ota.endpoints import router as ota
 from services.positions.endpoints import router as positions
 from services.products.endpoints import router as products
 from services.rules.endpoints import router as rules
 from services.search.endpoints import router as search
 from services.shadow.endpoints import router as shadow
 from services.sta.endpoints import router as sta
+from services.subscriptions.endpoints import router as subscriptions
 from services.things.endpoints import router as things
+from services.tickets.endpoints import router as tickets
 from services.tiles.cache import tiles as tile_cache
 from services.tiles.endpoints import router as tiles
 from services.tiles.levels import follow as level_news
@@ -101,7 +104,8 @@ def create_app() -> FastAPI:
         tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
         events, dispatch, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
-        changes, search, alarms, rules, shadow, products, devices, sta,
+        changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
+        tickets, ota,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ingest.feed import run as feeds
 from ingest.files import uploads
+from services.subscriptions.delivery import Delivery
 from twin import (
     alter,
     cases,
@@ -29,7 +30,12 @@ from twin import (
 )
 from twin.alarms.engine import Engine
 from twin.log import start_logging
+from twin.ota import rollouts
+from twin.ota.repository import repository
+from twin.predictions.outlook import Outlook
 from twin.products import change
+from twin.settings import settings
+from twin.shadow import commands
 
 log = structlog.get_logger("worker")
 SWEEP_EVERY_S = 5.0
@@ -42,6 +48,9 @@ FEED_EVERY_S = 2.0
 ROLL_EVERY_S = 5.0
 RETIRE_EVERY_S = 3_600.0
 ALARM_EVERY_S = 0.2
+NORTH_EVERY_S = 0.5
+OUTLOOK_EVERY_S = 10.0
+DEVICES_EVERY_S = 5.0
 _stop = threading.Event()
 
 
@@ -90,6 +99,13 @@ def draw() -> int:
         return levels.follow(conn, catalogue.all_kinds(conn))
 
 
+def _devices() -> int:
+    """End commands that nobody took, lead rollouts on, sign the timestamp of updates anew."""
+    repository(settings().home).renew()
+    with db.engine("app").begin() as conn:
+        return commands.expire(conn) + rollouts.advance(conn, datetime.now(UTC))
+
+
 def _find() -> int:
     """Keep what things are found by up to the journal."""
     with db.engine("app").connect() as conn:
@@ -130,6 +146,9 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(_retire, RETIRE_EVERY_S), daemon=True),
         # A pass of alarms is one transaction: what it had taken stands there again.
         threading.Thread(target=_repeat, args=(Engine().once, ALARM_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(_devices, DEVICES_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(Outlook().once, OUTLOOK_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(Delivery().once, NORTH_EVERY_S), daemon=True),
         # A level half made is undone with its transaction.
         threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True),
     ]

@@ -22,6 +22,8 @@ from twin.log import start_logging
 from twin.settings import Settings, settings
 
 BACKLOG = 4096
+RECEIVE_BYTES = 8 * 1024 * 1024
+SO_RCVBUFFORCE = 33  # Linux; the module does not name it
 SWITCH_S = 0.002
 log = structlog.get_logger("doors")
 
@@ -61,7 +63,10 @@ def datagrams(config: Settings) -> socket.socket:
     """Return the UDP socket of CoAP: signed messages may come from anywhere."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_DGRAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES)
+    except PermissionError:  # without the right the system's own limit holds
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
     made.bind((config.host, config.coap_port))
     made.setblocking(False)
     return made

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from ingest.devices import ASK_AGAIN_S, Registry, Source
 from ingest.doors import packets
-from ingest.doors.identity import REGISTER, Caller, Login, admit
+from ingest.doors.identity import REGISTER, Caller, Login, admit, names
 from ingest.doors.inbox import AWAY, Inbox
 from ingest.doors.mqtt import UP, Door
 from ingest.doors.packets import Connect
@@ -26,7 +26,6 @@ from twin.products import Product
 from twin.settings import settings
 
 KEYFRAME_EVERY_S = 600.0
-TOGETHER_S = 0.05
 SWEEP_EVERY_S = 2.0
 DUE_EVERY_S = 15.0
 SUMMARY_EVERY_S = 60.0
@@ -49,6 +48,7 @@ class Gateway:
         self._by_key: dict[tuple[str, str], Door] = {}
         self._doors: dict[tuple[str, str], set[Door]] = {}
         self._changed: set[tuple[str, str]] = set()
+        self._reading = False
         self._asked: dict[tuple[str, str], float] = {}
         self._wanted: set[int] = set()
         self._framed_at = 0.0
@@ -62,9 +62,9 @@ class Gateway:
         return admit(self.registry, login)
 
     def ask(self, door: Door, login: Login, said: Connect) -> None:
-        """Ask the database about a name that memory does not know, then answer the door."""
-        who = login.user.partition("/")[::2]
-        if self.registry.find(*who) is not None or not self.may_ask(who):
+        """Ask the database, which may know of a change that memory has not heard of yet."""
+        who = names(login.user)
+        if who is None or not self.may_ask(who):
             asyncio.get_running_loop().call_soon(door.answered, said, None)
             return
 
@@ -277,14 +277,17 @@ class Gateway:
         self._side.submit(work)
 
     def changed(self, who: tuple[str, str]) -> None:
-        """Somebody changed a device: read it again soon, with all others that changed meanwhile."""
-        if not self._changed:
-            asyncio.get_running_loop().call_later(TOGETHER_S, self._read_changed)
+        """Somebody changed a device: read it again now; what changes meanwhile is read together."""
         self._changed.add(who)
+        if not self._reading:
+            self._read_changed()
 
     def _read_changed(self) -> None:
         """Read what changed, and end connections that a device may not have any more."""
         changed, self._changed = self._changed, set()
+        self._reading = bool(changed)
+        if not changed:
+            return
 
         def read() -> set[tuple[str, str]]:
             with db.engine("ingest").connect() as conn:
@@ -298,8 +301,13 @@ class Gateway:
                     held = door.caller.source if door.caller else None
                     if held is not None and (source is None or _proof(source) != _proof(held)):
                         door.close(packets.ADMINISTRATIVE, "its account was closed or changed")
+            self._read_changed()
 
-        self.aside(read, then, self._reread)
+        def failed() -> None:
+            self._reading = False
+            self._reread()
+
+        self.aside(read, then, failed)
 
     async def listen(self) -> None:
         """Hear of changed devices and of what is to go down; again after the database was away."""

@@ -137,9 +137,8 @@ class HttpDoor:
         gateway.inbox.put(Rejected(num, "http", path, "not its own topic", b""), None, None)
 
     async def _ask(self, gateway: Gateway, scope: Scope, product: str, device: str) -> Source:
-        """Look a device up that memory does not know; it may have been entered a moment ago."""
-        unknown = gateway.registry.find(product, device) is None
-        if unknown and gateway.may_ask((product, device)):
+        """Ask the database, which may know of a change that memory has not heard of yet."""
+        if gateway.may_ask((product, device)):
             await asyncio.to_thread(gateway.reread, product, device)
             source = self._who(gateway, scope, product, device)
             if source is not None:

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
 from sqlalchemy import text
 
 from tests import minicity
-from twin import db, observations, products
+from twin import db, products, series
 from twin.alarms import candidates
-from twin.observations import Observation
+from twin.telemetry.columns import Columns
+from twin.telemetry.write import write
 
 
-@dataclass
-class Columns:
-    """A batch as the writer has it."""
+class Noted(NamedTuple):
+    """What the journal says of a batch."""
 
-    product: Any
-    num: Any
-    at: Any
-    values: dict[str, Any]
-    received: float = 0.0
-    seq: Any = field(default_factory=lambda: np.zeros(0, np.int64))
+    stored: int
+    first: datetime | None
+    last: datetime | None
+    digest: str
 
 
 def build(product: str, places: Sequence[tuple[float, float]], prefix: str = "d") -> list[int]:
@@ -69,20 +66,17 @@ def say(product: str, rows: Iterable[tuple[int, float, dict[str, float]]]) -> in
     said = list(rows)
     names = sorted({name for _, _, values in said for name in values})
     with db.engine("ingest").begin() as conn:
-        observations.write(
-            conn,
-            [
-                Observation(num, name, datetime.fromtimestamp(at, UTC), value)
-                for num, at, values in said
-                for name, value in values.items()
-            ],
-            datetime.now(UTC),
-        )
+        received = datetime.now(UTC)
         columns = Columns(
-            products.one(conn, product),
-            np.array([num for num, _, _ in said], np.int32),
-            np.array([at for _, at, _ in said], float),
-            {n: np.array([v.get(n, np.nan) for _, _, v in said], float) for n in names},
+            product=products.one(conn, product),
+            num=np.array([num for num, _, _ in said], np.int32),
+            at=np.array([at for _, at, _ in said], float),
+            received=received.timestamp(),
+            seq=np.arange(len(said), dtype=np.int64),
+            values={n: np.array([v.get(n, np.nan) for _, _, v in said], float) for n in names},
         )
         raw: Any = conn.connection.driver_connection
+        kept = write(raw, columns)
+        noted = Noted(int(kept.new.sum()), kept.first, kept.last, kept.digest)
+        series.note_batch(conn, f"iot.up_{product}", noted, received)
         return candidates.keep(raw, columns)

@@ -16,6 +16,7 @@ from twin import cases, db
 from twin.alarms import candidates, published, rule
 from twin.alarms.engine import Engine
 from twin.scope import SYSTEM, Actor
+from twin.telemetry import write as telemetry
 
 WEST, EAST = (121.42, 31.22), (121.47, 31.22)
 TITLE = {"zh": "满", "en": "Full"}
@@ -37,8 +38,9 @@ def clean(bins: list[int]) -> Iterator[None]:
             conn.execute(text(f"delete from iot.{table}"))
         conn.execute(text('update twin."case" set closed_at = now() where closed_at is null'))
     with db.engine("owner").begin() as conn:
-        conn.execute(text("truncate twin.observation, twin.last_observation"))
+        conn.execute(text("truncate iot.up_bin_level, iot.last_bin_level"))
     candidates.forget()
+    telemetry.forget()
     yield
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -72,6 +73,14 @@ def ask(sql: str, **values: Any) -> list[Any]:
 def rows(product: str = PRODUCT) -> int:
     """Return how many records of a product are stored."""
     return int(ask(f"select count(*) as n from iot.up_{product}")[0].n)
+
+
+def until(question: Callable[[], bool], seconds: float = 15) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not question():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.iot.conftest import PRODUCT, Doors, answers, ask, enter, rows
+from tests.iot.conftest import PRODUCT, Doors, answers, ask, enter, rows, until
 from tests.support import Servers, environment, free_port
 from twin import db, devices
 from ui.terminal import sheets, tls
@@ -181,4 +181,4 @@ def test_tls_and_certificates(secure: dict[str, Any]) -> None:
     assert rows() == before + 2
     with db.engine("app").begin() as conn:
         devices.revoke(conn, PRODUCT, "tls00000", actor="test")
-    assert pub("tls00000", *own) != 0
+    until(lambda: pub("tls00000", *own) != 0)

@@ -6,8 +6,6 @@ import asyncio
 import json
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +16,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import text
 
-from tests.iot.conftest import PRODUCT, Doors, ask, rows
+from tests.iot.conftest import PRODUCT, Doors, ask, rows, until
 from twin import db, devices
 
 pytestmark = pytest.mark.timeout(120)
@@ -26,13 +24,6 @@ pytestmark = pytest.mark.timeout(120)
 
 def payload(level: float) -> str:
     return json.dumps({"t": datetime.now(UTC).isoformat(), "values": {"level_m": level}})
-
-
-def until(question: Callable[[], bool], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not question():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def pub(doors: Doors, device: str, *words: str, topic: str = "", secret: str = "") -> Any:

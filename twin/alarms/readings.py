@@ -107,21 +107,24 @@ def newest(conn: Connection, nums: Sequence[int]) -> dict[int, Values]:
     return found
 
 
-def last_of(conn: Connection, product: str, prop: str | None) -> list[Any]:
-    """Return num, property, at, value of the last values of every enabled device of a product."""
+def last_statement(conn: Connection, product: str) -> str:
+    """Return the statement that yields last values of a product's devices, loose ones included."""
     known = products.running(conn).get(product)
-    parts = [
+    loose = (
         "select o.num, o.property, o.at, o.value from twin.last_observation o "
         "where o.value is not null"
-    ]
+    )
     made = last_source(conn, known) if known else None
-    if made is not None:
-        parts.append(made)
+    return loose if made is None else f"{loose} union all {made}"
+
+
+def last_of(conn: Connection, product: str, prop: str | None) -> list[Any]:
+    """Return num, property, at, value of the last values of every enabled device of a product."""
     return list(
         conn.execute(
             text(
                 "select distinct on (v.num, v.property) v.num, v.property, v.at, v.value "
-                f"from ({' union all '.join(parts)}) v join twin.device d on d.num = v.num "
+                f"from ({last_statement(conn, product)}) v join twin.device d on d.num = v.num "
                 "where d.product = :product and d.enabled "
                 "and (cast(:property as text) is null or v.property = :property) "
                 "order by v.num, v.property, v.at desc"

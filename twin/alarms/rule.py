@@ -61,6 +61,7 @@ class Rule:
     escalate: tuple[Mapping[str, Any], ...] = ()
     event: Mapping[str, Any] | None = None  # the event of the city that it opens
     advice: Mapping[str, str] | None = None
+    foresee: bool = False  # slow enough that its crossing is predicted
     enabled: bool = True
     version: int = 0
     doc: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -112,6 +113,7 @@ def from_doc(doc: Mapping[str, Any]) -> Rule:
         escalate=tuple(doc.get("escalate", ())),
         event=doc.get("event"),
         advice=doc.get("advice"),
+        foresee=doc.get("foresee", False),
         enabled=doc.get("enabled", True),
         version=doc.get("_version", 0),
         doc={k: v for k, v in doc.items() if k != "_version"},

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from twin import rules
 from twin.alarms import places, readings, rule
 from twin.alarms.readings import Window
 from twin.alarms.rule import Rule, seconds
+from twin.predictions import cadence
 from twin.products import Product
 
 # An expression is asked of devices that spoke since a little before the last look.
@@ -112,21 +113,12 @@ def expr(conn: Connection, said: Rule, _p: Products, now: datetime) -> Iterable[
         yield Seen(num, at, up, None, {"values": v} if up else {})
 
 
-_LEARNED = text(
-    "select num, max(extract(epoch from :now - last_at)::float8) as silent, "
-    "bool_or(extract(epoch from :now - last_at) > period_s + 6 * mad_s + 10) as up "
-    "from iot.cadence where product = :p and (cast(:prop as text) is null or property = :prop) "
-    "group by num"
-)
-
-
 def silence(conn: Connection, said: Rule, _p: Products, now: datetime) -> Iterable[Seen]:
     """Nothing heard: for a given span, or for longer than the learned period of a property."""
     key, after = said.product or "", said.when.get("after")
     if after is None:
-        params = {"p": key, "prop": said.property, "now": now}
-        for row in conn.execute(_LEARNED, params):
-            yield Seen(row.num, now.timestamp(), row.up, round(row.silent / 60, 1))
+        for num, silent, up in cadence.silences(conn, key, said.property, now):
+            yield Seen(num, now.timestamp(), up, round(silent / 60, 1))
         return
     heard: dict[int, datetime] = {}
     for num, _, at, _ in readings.last_of(conn, key, said.property):

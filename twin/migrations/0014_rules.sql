@@ -127,7 +127,6 @@ create table iot.cadence (
   period_s real not null,
   mad_s real not null,
   samples integer not null,
-  last_at timestamptz not null,
   learned_at timestamptz not null default now(),
   primary key (num, property)
 ) with (fillfactor = 50);

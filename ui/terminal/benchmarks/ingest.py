@@ -30,7 +30,7 @@ from ui.terminal.paths import ROOT
 
 OWN_SIZE = 300_000
 PRODUCT = "bin_level"
-DEVICES, CONNECTIONS = 1000, 100
+DEVICES, CONNECTIONS, HTTP_CONNECTIONS = 1000, 100, 500
 COPY_BATCH = 5000
 WAIT_S = 30.0
 
@@ -46,8 +46,8 @@ def run(size: int) -> list[Figure]:
             for name, door, who, window in (
                 ("MQTT, 1,000 connections", "mqtt", logins, 200),
                 (f"MQTT, {CONNECTIONS} connections", "mqtt", logins[:CONNECTIONS], 1000),
-                ("CoAP, signed", "coap", logins[:CONNECTIONS], 300),
-                ("HTTP, single", "http", logins[:CONNECTIONS], 1),
+                ("CoAP, signed", "coap", logins[:CONNECTIONS], 1000),
+                ("HTTP, single", "http", logins[:HTTP_CONNECTIONS], 1),
                 ("HTTP, 1,000 a request", "batched", logins[:CONNECTIONS], 1),
             ):
                 port = ports["coap" if door == "coap" else "http" if window == 1 else "mqtt"]
@@ -113,7 +113,7 @@ def doors() -> Iterator[dict[str, int]]:
            "--no-access-log"]  # fmt: skip
     parts = [
         subprocess.Popen([sys.executable, "-m", *words], env=env, cwd=ROOT,
-                         stdout=subprocess.DEVNULL, stderr=None)
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for words in (["ingest.doors"], web)
     ]  # fmt: skip
     try:
@@ -135,6 +135,8 @@ def through(door: str, port: int, who: list[tuple[str, str]], count: int, window
         conn.execute(text(f"truncate iot.up_{PRODUCT}, iot.counter"))
         conn.execute(text(f"update iot.last_{PRODUCT} set at = '-infinity', prev = null"))
     each = count // len(who)
+    if door == "batched":
+        each = max(1, each // 1000) * 1000
     said = {"door": door, "port": port, "devices": who, "each": each, "window": window}
     done = subprocess.run(
         [sys.executable, "-m", "ui.terminal.benchmarks.fleet"],

@@ -16,6 +16,7 @@ export const pages: Page[] = [
   { path: "catalogue", title: "console.catalogue", icon: "layers", load: () => import("./catalogue/page"), act: "map.read" },
   { path: "devices", title: "dev.title", icon: "radio", load: () => import("./devices/page"), act: "map.read" },
   { path: "products", title: "prod.title", icon: "package", load: () => import("./products/page"), act: "map.read" },
+  { path: "alarms", title: "alm.title", icon: "siren", load: () => import("./alarms/page"), act: "alarm.read" },
   { path: "accounts", title: "console.accounts", icon: "users", load: () => import("./accounts/page"), act: "user.read" },
   { path: "audit", title: "console.audit", icon: "shield-check", load: () => import("./audit/page"), act: "audit.read" },
   { path: "me", title: "console.me", icon: "id-card", load: () => import("./me/page") },

@@ -1,0 +1,1 @@
+"""Releases and rollouts of updates; metadata and images for devices."""

@@ -1,0 +1,1 @@
+"""Predicted tickets and their track record."""

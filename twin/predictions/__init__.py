@@ -1,0 +1,1 @@
+"""What is expected: silences, crossings of limits, lags, maintenance; each scored by what came of it."""
