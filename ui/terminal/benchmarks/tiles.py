@@ -128,7 +128,8 @@ def _stale(on: serving.Server) -> Figure:
     items = "/ogc/collections/sign/items"
     sign = client.get(items, params={"limit": 1}).raise_for_status().json()["features"][0]
     thing, name = f"{items}/{sign['id']}", sign["properties"]["name"]
-    tile = _path("sign", tile_of(*sign["geometry"]["coordinates"], 14))
+    lon, lat = sign["geometry"]["coordinates"]
+    tile = _path("sign", tile_of(lon, lat, 14))
     waited = []
     for said in (*(f"{name} {i}" for i in range(EDITS)), name):
         before = client.get(tile).headers["etag"]
