@@ -18,7 +18,8 @@ HOPS = ("access", "auth", "codec", "model", "store", "rule", "alarm", "push")
 WATCH = "10 minutes"
 MOST = 50
 KEPT = "1 day"
-_ASK_S = 2.0
+# A device that is followed from now on is known to every writer after this.
+ASK_S = 0.5
 _known: tuple[float, frozenset[int]] = (0.0, frozenset())
 
 
@@ -27,7 +28,7 @@ def wanted(conn: Any) -> frozenset[int]:
     global _known
     if _known[0] < time.monotonic():
         rows = conn.execute("select num from iot.traced where until > now()").fetchall()
-        _known = (time.monotonic() + _ASK_S, frozenset(row[0] for row in rows))
+        _known = (time.monotonic() + ASK_S, frozenset(row[0] for row in rows))
     return _known[1]
 
 

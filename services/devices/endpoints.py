@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
@@ -193,7 +194,10 @@ def simulate(product: Product, device: Device, said: Message, person: Person) ->
     person.need("device.write")
     with db.engine("app").begin() as conn:
         row = repository.one(conn, person, product, device)
+        is_new = trace.followed(conn, row.num) is None
         trace.begin(conn, row.num, person.user)
+    if is_new:
+        time.sleep(trace.ASK_S * 1.5)  # until every writer knows that the device is followed
     return simulator.send(product, device, said.channel, said.body)
 
 

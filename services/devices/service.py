@@ -102,10 +102,13 @@ def one(conn: Connection, actor: Actor, product: str, device: str) -> dict[str, 
     model = products.running(conn).get(product)
     values = readings.last(conn, [row.num]).get(row.num, [])
     by_name = model.by_name if model else {}
+    said = {v.property: v for v in values}
     return shown | {
         "product_title": model.title if model else None,
         "icon": model.icon if model else "radio",
-        "values": [_value(by_name[v.property], v) for v in values if v.property in by_name],
+        "values": [
+            _value(one, said[one.name]) for one in _main_first(model) if one.name in said
+        ],
         "loose": [
             {"property": v.property, "value": v.value, "at": v.at}
             for v in values if v.property not in by_name
@@ -116,6 +119,13 @@ def one(conn: Connection, actor: Actor, product: str, device: str) -> dict[str, 
         "labels": row.labels,
         "ledger": ledger(conn, row.num, 24),
     }  # fmt: skip
+
+
+def _main_first(model: Product | None) -> list[Property]:
+    """Return the properties as declared, the one that stands for the device before all others."""
+    if model is None:
+        return []
+    return sorted(model.numeric, key=lambda one: one is not model.shown)
 
 
 def ledger(conn: Connection, num: int, hours: int) -> list[dict[str, Any]]:
