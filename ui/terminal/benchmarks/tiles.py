@@ -89,6 +89,7 @@ def _drawn(
     with db.engine("app").connect() as conn:
         known = kinds.catalogue(conn)
     who, made = actor(USER), []
+    spent: dict[int, list[tuple[float, float]]] = {zoom: [] for zoom in zooms}
     for name in (n for n in names if n in known):
         for zoom in zooms:
             wanted = places(known[name], zoom, count)
@@ -100,10 +101,14 @@ def _drawn(
             both = serving.beside(on, paths, headers, statement, said, clients=CLIENTS)
             alone = serving.drive(on.port, paths, headers)
             cost = both.ours.cpu_ms
+            spent[zoom].append((cost, both.bare.cpu_ms))
             made.append(figure(f"{what} {name} z{zoom}, CPU a tile", cost, "ms", both.bare.cpu_ms))
             made.append(
                 figure(f"{what} {name} z{zoom}, one client, p95", alone.quantile(0.95), "ms")
             )
+    for zoom in (z for z in zooms if spent[z]):
+        ours, bare = (sum(one) / len(one) for one in zip(*spent[zoom], strict=True))
+        made.append(figure(f"{what} z{zoom}, CPU a tile over these kinds", ours, "ms", bare))
     return made
 
 
