@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,10 +35,12 @@ from ui.terminal.supervisor import Part, Supervisor
 T = TypeVar("T")
 
 
-def run_async(asked: Coroutine[Any, Any, T]) -> T:
+def run_async(
+    asked: Coroutine[Any, Any, T], runner: Callable[[Coroutine[Any, Any, T]], T] = asyncio.run
+) -> T:
     """Run a coroutine in a thread of its own: a browser test leaves a loop running in this one."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, asked).result()
+        return thread.submit(runner, asked).result()
 
 
 DOORS = (

@@ -23,7 +23,7 @@ from ingest.doors import packets
 from ingest.doors.packets import PUBLISH, packet, text
 from tests.faults.senders import MqttSender
 from tests.iot.conftest import PRODUCT, answers, ask, enter
-from tests.support import Servers, environment, free_port
+from tests.support import Servers, environment, free_port, run_async
 from twin import db
 from ui.terminal.cluster import as_user
 from ui.terminal.supervisor import Part, Supervisor
@@ -129,7 +129,7 @@ def test_ten_thousand_devices_come_back_at_once(door: tuple[Supervisor, int]) ->
     secrets, nums = enter(MANY, prefix="storm")
     entered_s = time.monotonic() - began
     storm = Storm(door[1], secrets)
-    uvloop.run(storm.run())
+    run_async(storm.run(), uvloop.run)
     print(f"{MANY} entered in {entered_s:.1f} s, all back in {storm.back_s:.1f} s")
     [row] = ask(
         f"select count(*) as n, count(distinct num) as nums from iot.up_{PRODUCT} where num = any(:n)",

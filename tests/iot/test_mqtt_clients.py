@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import text
 
 from tests.iot.conftest import PRODUCT, Doors, ask, rows, until
+from tests.support import run_async
 from twin import db, devices
 
 pytestmark = pytest.mark.timeout(120)
@@ -172,7 +173,7 @@ def test_aiomqtt(doors: Doors) -> None:
                 await made.publish(f"twin/v1/{PRODUCT}/d00008/telemetry", payload(i / 10), qos=1)
 
     before = rows()
-    asyncio.run(speak())
+    run_async(speak())
     assert rows() == before + 20
 
 
@@ -187,7 +188,7 @@ def test_gmqtt(doors: Doors) -> None:
         await made.disconnect()
 
     before = rows()
-    asyncio.run(speak())
+    run_async(speak())
     until(lambda: rows() == before + 20)
 
 

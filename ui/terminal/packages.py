@@ -31,6 +31,8 @@ TEST_PACKAGES = {
     "libatomic1": "/usr/lib/*/libatomic.so.1",  # Playwright's own node needs it
     "gdal-bin": "/usr/bin/ogrinfo",
     "mosquitto-clients": "/usr/bin/mosquitto_pub",
+    "curl": "/usr/bin/curl",
+    "libcoap3-bin": "/usr/bin/coap-client-notls",
 }
 _CLUSTER_CONF = Path("/etc/postgresql-common/createcluster.conf")
 _POLICY = Path("/usr/sbin/policy-rc.d")
