@@ -10,6 +10,8 @@ from typing import Any
 from twin import declarations, rules
 from twin.errors import DeclarationError
 
+# The act of steps that only the engines themselves take; no role may hold it.
+SYSTEM_ACT = "system"
 _SPAN = re.compile(r"^(\d+)([mhd])$")
 _UNIT = {"m": 60, "h": 3600, "d": 86400}
 
