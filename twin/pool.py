@@ -147,7 +147,11 @@ class _Stack:
         if line.usable:
             self._idle.append(line)
         else:
+            lost = line.conn.closed
             await line.close()
+            if lost:
+                # The database went away: what lies idle broke with it.
+                await self.close()
         self._free.release()
 
     async def close(self) -> None:
