@@ -8,24 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from services.web.auth import Person
+from services.web.declared import read_source
 from twin import alter, catalogue, db, jobs, kinds
-from twin.errors import BadRequest
 
 router = APIRouter(prefix="/api/v1/kinds", tags=["kinds"])
 MAX_BYTES = 200_000
-
-
-async def _source(request: Request) -> str:
-    """Return the declaration of a request: YAML, or JSON, which is YAML as well."""
-    raw = b""
-    async for piece in request.stream():
-        raw += piece
-        if len(raw) > MAX_BYTES:
-            raise BadRequest(f"A declaration has at most {MAX_BYTES} bytes.")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as why:
-        raise BadRequest("The declaration is not UTF-8 text.") from why
 
 
 @router.get("/{name}")
@@ -42,7 +29,7 @@ def declaration(name: str, person: Person) -> Response:
 async def plan(request: Request, person: Person) -> dict[str, Any]:
     """Return what a declaration would change, and what each step would lose; nothing is done."""
     person.need("system.write")
-    source = await _source(request)
+    source = await read_source(request, MAX_BYTES)
     async with db.async_engine("app").connect() as conn:
         return await conn.run_sync(_plan, source)
 
@@ -57,7 +44,7 @@ def _plan(conn: Any, source: str) -> dict[str, Any]:
 async def change(request: Request, person: Person, allow_loss: bool = False) -> dict[str, Any]:
     """Ask for a kind to be made or changed; follow the job under /api/v1/jobs."""
     person.need("system.write")
-    source = await _source(request)
+    source = await read_source(request, MAX_BYTES)
     async with db.async_engine("app").begin() as conn:
         planned = await conn.run_sync(_plan, source)
         if planned["needs_allow_loss"] and not allow_loss:

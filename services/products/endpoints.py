@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from services.products import service
 from services.web.auth import Person
+from services.web.declared import read_source
 from twin import db, jobs
 from twin.errors import BadRequest
 from twin.products import change, forms
@@ -66,23 +67,11 @@ def schema(key: Key, person: Person) -> Response:
     return Response(json.dumps(said, ensure_ascii=False), media_type="application/schema+json")
 
 
-async def _source(request: Request) -> str:
-    raw = b""
-    async for piece in request.stream():
-        raw += piece
-        if len(raw) > MAX_BYTES:
-            raise BadRequest(f"A declaration has at most {MAX_BYTES} bytes.")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as why:
-        raise BadRequest("The declaration is not UTF-8 text.") from why
-
-
 @router.post("/check")
 async def check(request: Request, person: Person) -> dict[str, Any]:
     """Return what a declaration (YAML or JSON) would be; nothing is published."""
     person.need("device.write")
-    source = await _source(request)
+    source = await read_source(request, MAX_BYTES)
     async with db.async_engine("app").connect() as conn:
         return await conn.run_sync(service.checked, source)
 
@@ -99,7 +88,7 @@ def decode(said: Payload, person: Person) -> dict[str, Any]:
 async def publish(request: Request, person: Person) -> dict[str, Any]:
     """Ask for a product to be made or extended; follow the job under /api/v1/jobs."""
     person.need("device.write")
-    source = await _source(request)
+    source = await read_source(request, MAX_BYTES)
     async with db.async_engine("app").begin() as conn:
         found = await conn.run_sync(service.checked, source)
         if found["wrong_vectors"]:
