@@ -90,7 +90,7 @@ def extend(conn: Connection, said: Mapping[str, Any], case: Case, hours: float) 
 
 
 def _elapsed(conn: Connection, said: Mapping[str, Any], case: Case, now: datetime) -> float:
-    since = case["clock_from"]
+    since: datetime = case["clock_from"]
     if case["clock"] == "wall":
         return max(0.0, (now - since).total_seconds())
     made = calendar.load(conn, said.get("calendar", DEFAULT_CALENDAR))

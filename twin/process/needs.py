@@ -139,7 +139,7 @@ def point(given: Any, key: str, need: Mapping[str, Any]) -> tuple[float, float]:
     """Return lon, lat of a position given as a pair or as {lon, lat}."""
     pair = [given.get("lon"), given.get("lat")] if isinstance(given, dict) else given
     try:
-        lon, lat = (float(v) for v in pair)
+        lon, lat = (float(str(v)) for v in pair)
     except (TypeError, ValueError) as why:
         raise _no(key, need, "a position is [lon, lat] in degrees.") from why
     if not (-180 <= lon <= 180 and -90 <= lat <= 90):

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from twin import calendar, cases, declarations, policies, processes
 from twin.policies import Doc, Fault
-from twin.process import rows
+from twin.process import clocks, rows
 from twin.scope import Actor, scope_sql
 
 
@@ -72,7 +72,8 @@ def _process_simulate(conn: Connection, actor: Actor, doc: Doc, days: int) -> di
     sql = str(_LATELY).replace("{scope}", scope)
     since = datetime.now(UTC) - timedelta(days=days)
     found = conn.execute(text(sql), {"key": doc["key"], "since": since, **params}).all()
-    moved, changed = [], 0
+    moved: list[dict[str, Any]] = []
+    changed = 0
     for row in found:
         case = dict(row._mapping)
         was = _limit(rows.definition(conn, case), case)
@@ -90,8 +91,6 @@ def _limit(said: Doc, case: dict[str, Any]) -> str:
     limit = said.get("deadlines", {}).get(case["state"])
     if limit is None:
         return "-"
-    from twin.process import clocks
-
     clock, seconds = clocks.limit_of(limit, case)
     return f"{seconds / 3600:g} h {clock}"
 

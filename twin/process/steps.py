@@ -99,7 +99,7 @@ class Course:
                 continue
             try:
                 if _automatic(self.conn, action, self.case, actor):
-                    return name
+                    return str(name)
             except TwinError as why:
                 # A broken rule never hides a case: it stays with a person, and says why.
                 fault = {"rule": name, "why": why.detail, "at": datetime.now(UTC).isoformat()}
