@@ -14,6 +14,8 @@ FEATURES = (
 _M_PER_DEGREE = 111_195.0
 # A pair of characters that stands in fewer reports says nothing about categories.
 COMMON = 5
+# As many reports are assumed that say nothing of a pair: the first days of a city know few words.
+PRIOR = 500
 _SIGN = re.compile(r"[\s，。、；：,.;:!?！？“”\"'（）()\[\]【】\-—_/]+")
 
 
@@ -60,14 +62,12 @@ class Vocabulary:
         """Return what a report is about: its words may know better than the category chosen for it."""
         said = bigrams(words)
         logs: dict[str, float] = {}
-        for name, n in self.categories.items():
+        for name, n in {category: 0, **self.categories}.items():
             total = math.log(0.9 if name == category else 0.1 / max(1, len(self.categories) - 1))
             for pair in said:
                 if self.seen.get(pair, 0) >= COMMON:
                     total += math.log((self.within.get((name, pair), 0) + 0.5) / (n + 1.0))
             logs[name] = total
-        if not logs:
-            return {category: 1.0}
         top = max(logs.values())
         odds = {name: math.exp(v - top) for name, v in logs.items()}
         whole = sum(odds.values())
@@ -75,7 +75,7 @@ class Vocabulary:
 
     def weight(self, pair: str) -> float:
         """Return how much a pair tells: the logarithm of how rare it is."""
-        return math.log((self.documents + 1) / (self.seen.get(pair, 0) + 1)) + 0.1
+        return math.log((self.documents + PRIOR) / (self.seen.get(pair, 0) + 1)) + 0.1
 
     def alike(self, one: frozenset[str], other: frozenset[str]) -> tuple[float, float]:
         """Return how much two texts share (cosine), and the weight of the rarest pair they share."""
