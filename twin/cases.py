@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from twin import calendar, codes, declarations, ids
+from twin import calendar, codes, declarations, duty, ids
 from twin.errors import BadRequest, NotFound, TwinError, VersionConflict
 from twin.process import clocks, families, rows, steps, sweeps
 from twin.process.rows import COLUMNS, LEVEL, Case, Step, by_source, definition, snapshot
@@ -27,6 +27,8 @@ __all__ = [
     "recompute_deadlines", "snapshot", "story",
 ]  # fmt: skip
 CITY = "event.city"
+# What the rules of a definition may name beside the case itself.
+steps.providers["duty"] = duty.provide
 URGENT = clocks.URGENT
 MAX_BULK = 20_000
 

@@ -69,7 +69,7 @@ def _numbers(said: str | None) -> list[int] | None:
     return [int(n) for n in said.split(",")] if said else None
 
 
-@router.get("/events")
+@router.get("/events", responses=xml.ALSO)
 def events(
     person: Person,
     narrow: Annotated[repository.Asked, Depends(asked)],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.policies import flow
+from services.policies import flow, sheets
 from services.web.auth import Person
 from twin import db, policies
 from twin.process import migration
@@ -63,6 +64,26 @@ def listed(person: Person) -> list[dict[str, Any]]:
     """List the policies that run."""
     with db.engine("app").connect() as conn:
         return policies.listed(conn)
+
+
+@router.get("/duty/{key}.xlsx")
+def sheet(key: Key, person: Person) -> Response:
+    """Hand out a duty list as an Excel sheet."""
+    with db.engine("app").connect() as conn:
+        doc = policies.one(conn, "duty", key, None)["document"]
+    return Response(
+        sheets.write(doc), media_type=sheets.TYPE,
+        headers={"Content-Disposition": f'attachment; filename="{quote(key)}.xlsx"'},
+    )  # fmt: skip
+
+
+@router.post("/duty/{key}/import")
+def read_sheet(key: Key, file: Annotated[UploadFile, File()], person: Person) -> dict[str, Any]:
+    """Read an Excel sheet as the rows of a duty list: checked, not yet published."""
+    rows = sheets.read(file.file.read(sheets.MAX_BYTES + 1))
+    with db.engine("app").connect() as conn:
+        doc = policies.one(conn, "duty", key, None)["document"] | {"rows": rows}
+        return {"document": doc, **policies.check(conn, "duty", doc)}
 
 
 @router.get("/{kind}/{key}")
