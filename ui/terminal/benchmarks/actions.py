@@ -55,8 +55,8 @@ def _seat_department() -> None:
     with db.engine("owner").begin() as conn:
         conn.execute(
             text(
-                "insert into twin.organisation (code, type, district, name) values "
-                "('d-310104', 'district', '310104', '{\"zh\": \"徐汇\"}') on conflict do nothing"
+                "insert into twin.organisation (code, type, name) values "
+                "('d-310104', 'city', '{\"zh\": \"徐汇\"}') on conflict do nothing"
             )
         )
 
