@@ -315,7 +315,9 @@ def _run_auto(conn: Connection, said: dict[str, Any], case: Case, actor: Actor) 
     return case
 
 
-def annotate(conn: Connection, case_id: UUID, data: Mapping[str, Any], *, action: str) -> Case:
+def annotate(
+    conn: Connection, case_id: UUID, data: Mapping[str, Any], *, action: str, actor: Actor = SYSTEM
+) -> Case:
     """Add to the data of a case without moving it; one entry, as for every change."""
     row = conn.execute(text(_ONE + " for update"), {"id": case_id}).first()
     if row is None:
@@ -323,7 +325,7 @@ def annotate(conn: Connection, case_id: UUID, data: Mapping[str, Any], *, action
     case: Case = dict(row._mapping)
     after = {**case, "version": case["version"] + 1, "data": {**case["data"], **data}}
     conn.execute(text(_UPDATE).bindparams(_JSON), after)
-    _write(conn, after, action, SYSTEM, before=snapshot(case), note={})
+    _write(conn, after, action, actor, before=snapshot(case), note={})
     return after
 
 

@@ -19,6 +19,7 @@ from twin import (
     passwords,
     processes,
     products,
+    scheduling,
     schema,
 )
 from twin.alarms import published as alarms
@@ -49,6 +50,10 @@ def publish_shipped(*, people: bool = True) -> dict[str, int]:
                 conn, "process", process["key"], process, origin="shipped", actor=ACTOR
             )
             counts["processes"] += done is not None
+        for doc in scheduling.shipped():
+            declarations.publish(
+                conn, scheduling.KIND, doc["key"], doc, origin="shipped", actor=ACTOR
+            )
         for product in products.shipped():
             counts["products"] += _publish_product(conn, product)
         for product in products.running(conn, fresh=True).values():

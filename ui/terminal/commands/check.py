@@ -10,7 +10,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.codecs.explain import wrong_vectors
-from twin import alter, db, declarations, kinds, processes, products
+from twin import alter, db, declarations, kinds, processes, products, scheduling
 from twin.errors import TwinError
 from twin.feed import owners
 from ui.terminal.output import finish
@@ -19,6 +19,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "kinds": kinds.read_file,
     "processes": processes.read_file,
     "products": products.read_file,
+    "scheduling": scheduling.read_file,
 }
 
 
