@@ -22,7 +22,7 @@ def waiting(conn: Connection, actor: Actor) -> dict[str, Any]:
         text(
             'select c.id, s.at, s.mode, s.picks, s.shortfall, s.fault from twin."case" c '
             "left join twin.suggestion s on s.case_id = c.id where c.process = :process "
-            "and c.closed_at is null and c.holder is null and c.state = any(:states) "
+            "and c.closed_at is null and c.state = any(:states) "
             f"and {scope} order by c.severity, c.opened_at limit :most"
         ),
         {

@@ -80,7 +80,9 @@ def everyone(conn: Connection, actor: Actor, said: Scheduling, now: datetime) ->
         {"day": now.astimezone(calendar.ZONE).date(), **params},
     ).mappings()
     hands, worked = _hands(conn), _worked(conn, said, now)
-    return [_crew(dict(r), hands.get(r["code"], ()), worked.get(r["code"]), said, now) for r in rows]
+    return [
+        _crew(dict(r), hands.get(r["code"], ()), worked.get(r["code"]), said, now) for r in rows
+    ]
 
 
 def _crew(

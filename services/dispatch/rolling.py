@@ -26,7 +26,7 @@ MOST = 300
 _LOCK = text("select pg_try_advisory_xact_lock(7016)")
 _WAITING = text(
     f'select {cases.COLUMNS} from twin."case" where process = :process and closed_at is null '
-    "and holder is null and state = any(:states) and point is not null "
+    "and state = any(:states) and point is not null "
     "order by severity, opened_at limit :most"
 )
 _SILENT = text(
@@ -42,7 +42,7 @@ _KEEP = text(
 ).bindparams(bindparam("picks", type_=JSONB), bindparam("shortfall", type_=JSONB))
 _FORGET = text(
     'delete from twin.suggestion s where not exists (select 1 from twin."case" c '
-    "where c.id = s.case_id and c.closed_at is null and c.holder is null)"
+    "where c.id = s.case_id and c.closed_at is null and c.state = any(:states))"
 )
 
 
@@ -69,16 +69,19 @@ def run(conn: Connection, now: datetime | None = None) -> Round:
     done.waiting = len(waiting)
     if waiting:
         _assign(conn, waiting, said, moment, done)
-    conn.execute(_FORGET)
+    conn.execute(_FORGET, {"states": _states(conn)})
     done.took_ms = round((time.perf_counter() - begun) * 1000, 1)
     return done
 
 
 def _waiting(conn: Connection) -> list[cases.Case]:
-    doc = cases.current(conn, cases.CITY)
-    states = list(doc["actions"]["dispatch"]["from"])
-    rows = conn.execute(_WAITING, {"process": cases.CITY, "states": states, "most": MOST})
-    return [dict(r._mapping) for r in rows]
+    said = {"process": cases.CITY, "states": _states(conn), "most": MOST}
+    return [dict(r._mapping) for r in conn.execute(_WAITING, said)]
+
+
+def _states(conn: Connection) -> list[str]:
+    """Return the states in which an event waits for a crew."""
+    return list(cases.current(conn, cases.CITY)["actions"]["dispatch"]["from"])
 
 
 def _assign(
