@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
-from services.events import tags, views
+from services.events import archive, report_pdf, tags, views
 from services.web.auth import Person
 from twin import db
 
@@ -27,6 +27,30 @@ def tag(asked: tags.Tagging, person: Person) -> dict[str, Any]:
     """Add tags to events, and take tags away."""
     with db.engine("app").begin() as conn:
         return tags.write(conn, person, asked)
+
+
+@router.get("/events/{key}/report.pdf")
+def report(key: str, person: Person) -> Response:
+    """Return the closing report of an event as PDF; of an open one, how it stands."""
+    with db.engine("app").connect() as conn:
+        code, raw = report_pdf.made(conn, person, key)
+    return _file(raw, "application/pdf", f"{code}.pdf", "inline")
+
+
+@router.get("/events/{key}/archive.zip")
+def archived(key: str, person: Person) -> Response:
+    """Return the archive of an event: evidence, story, proofs, and the program that checks them."""
+    with db.engine("app").connect() as conn:
+        code, raw = archive.made(conn, person, key)
+    return _file(raw, "application/zip", f"{code}.zip", "attachment")
+
+
+def _file(raw: bytes, kind: str, name: str, how: str) -> Response:
+    headers = {
+        "Content-Disposition": f'{how}; filename="{name}"',
+        "Cache-Control": "private, no-store",
+    }
+    return Response(raw, media_type=kind, headers=headers)
 
 
 @router.get("/departments")
