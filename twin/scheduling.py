@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
 from gis.assignment import Terms
-from twin import calendar, declarations, rules
-from twin.errors import DeclarationError, NotFound
+from twin import calendar, declarations, policies, rules
+from twin.errors import NotFound
 
 KIND, CITY = "scheduling", "city"
 AUTO, SUGGEST, MANUAL = "auto", "suggest", "manual"
@@ -96,17 +95,8 @@ class Scheduling:
 
 
 def shipped() -> list[dict[str, Any]]:
-    """Return the shipped scheduling documents; DeclarationError names file, line and key."""
-    return [read_file(path) for path in declarations.shipped_files(KIND)]
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Read and check one file."""
-    doc, lines = declarations.read(KIND, path)
-    for where, why in faults(doc):
-        line = declarations.line_of(lines, where)
-        raise DeclarationError(str(path), line, ".".join(map(str, where)), why)
-    return doc
+    """Return the shipped scheduling documents."""
+    return [declarations.read(KIND, path)[0] for path in declarations.shipped_files(KIND)]
 
 
 def faults(doc: Mapping[str, Any]) -> list[Fault]:
@@ -139,3 +129,10 @@ def current(conn: Connection, key: str = CITY) -> Scheduling:
     if found is None:
         raise NotFound(f"No scheduling is called {key}.")
     return Scheduling(found)
+
+
+POLICY = policies.register(
+    policies.Kind(
+        kind=KIND, folder=KIND, title={"zh": "调度策略", "en": "Scheduling"}, faults=faults
+    )
+)

@@ -194,7 +194,8 @@ def _far(crew: Crew, case: Mapping[str, Any], said: Scheduling) -> str | None:
     """Return the lack that lies in the district: neighbours are those within a declared distance."""
     if crew.district == case["district"]:
         return None
-    mode = said.doc.get("mutual_help", {}).get("mode", "city")
+    help_ = said.doc.get("mutual_help", {})
+    mode = help_.get("urgent" if case["severity"] <= 2 else "mode") or help_.get("mode", "city")
     if mode == "never" or (mode == "neighbours" and not _near(crew, case, said)):
         return "other_district"
     return None
