@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from services.dispatch import board, closures, roster, service, tasks
+from services.dispatch import board, closures, roster, service, tasks, trial  # noqa: F401 (registers)
 from services.web.auth import Person
 from services.web.params import place
 from twin import db

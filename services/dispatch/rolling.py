@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from gis import assignment
 from services.dispatch import crews as fleet
 from services.dispatch import planning, service
-from twin import cases, db, scheduling
+from twin import cases, db, duty, scheduling
 from twin.errors import TwinError
 from twin.scheduling import AUTO, Scheduling
 from twin.scope import SYSTEM
@@ -92,13 +92,24 @@ def _assign(
     plan = planning.look(conn, waiting, everyone, skills, said, now, later=True)
     chosen = dict(assignment.pairs(plan.cost, plan.able))
     for row, case in enumerate(waiting):
-        mode, fault = said.mode(service.facts(case))
+        mode, fault = _mode(conn, case, said, now)
         picks = _picks(plan, row, chosen.get(row), said)
         _keep(conn, case, mode, fault, picks, plan.shortfall(row), said, now)
         column = chosen.get(row)
         if mode == AUTO and column is not None:
             if plan.crews[column].load < said.doc.get("at_once", 1):
                 _send(conn, case, plan, row, column, done)
+
+
+def _mode(
+    conn: Connection, case: cases.Case, said: Scheduling, now: datetime
+) -> tuple[str, str | None]:
+    """Return who decides: the duty list may say that the nearest crew goes at once."""
+    mode, fault = said.mode(service.facts(case))
+    if mode != AUTO and fault is None and case["severity"] <= cases.URGENT:
+        made = duty.running(conn, case["process"]).decide(conn, case, now)
+        mode = AUTO if made.nearest_crew else mode
+    return mode, fault
 
 
 def _picks(

@@ -94,7 +94,9 @@ def _row(heads: Mapping[int, str], line: tuple[Any, ...], number: int) -> dict[s
         try:
             row[name] = _value(name, value)
         except (ValueError, KeyError, TypeError) as why:
-            raise Unreadable(f"Line {number}, {name}: {str(value)[:60]!r} cannot be understood.") from why
+            raise Unreadable(
+                f"Line {number}, {name}: {str(value)[:60]!r} cannot be understood."
+            ) from why
     return row
 
 
