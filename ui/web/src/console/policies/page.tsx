@@ -27,7 +27,7 @@ function Rail() {
       {kinds.map((kind) => <section><h2 class="small muted"><Icon name={ICONS[kind] ?? "file-text"} size={14} />{label(`kind.${kind}`)}</h2>
         <ul>{p.list.value.filter((x) => x.kind === kind).map((x) => (
           <li><a href={`/console/policies/${x.kind}/${x.key}`} aria-current={open?.kind === x.kind && open.key === x.key ? "page" : undefined} onClick={(e) => { e.preventDefault(); s.go(`policies/${x.kind}/${x.key}`); }}>
-            <span class="cut">{tt(x.title) || x.key}</span><span class="small muted">v{x.version}{x.running ? ` · ${num(x.running)}` : ""}</span></a></li>
+            <span class="cut">{tt(x.title) || x.key}</span><span class="small muted">v{x.version}{x.kind === "process" && x.running ? ` · ${num(x.running)}` : ""}</span></a></li>
         ))}</ul></section>)}
     </nav>
   );
