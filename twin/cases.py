@@ -17,7 +17,16 @@ from sqlalchemy import Connection, text
 from twin import calendar, codes, declarations, duty, ids
 from twin.errors import BadRequest, NotFound, TwinError, VersionConflict
 from twin.process import clocks, families, rows, steps, sweeps
-from twin.process.rows import COLUMNS, LEVEL, Case, Step, by_source, definition, snapshot
+from twin.process.rows import (
+    COLUMNS,
+    LEVEL,
+    Case,
+    Step,
+    by_source,
+    definition,
+    place_of,
+    snapshot,
+)
 from twin.process.steps import Course, actions_now
 from twin.scope import SYSTEM, Actor, scope_sql
 
@@ -40,19 +49,6 @@ def current(conn: Connection, process: str) -> dict[str, Any]:
     except NotFound as why:
         raise NotFound(f"No process is called {process}.") from why
     return declarations.kept(conn, "process", key, number)
-
-
-_PLACE = text(
-    "with p as (select st_setsrid(st_makepoint(:lon, :lat), 4326) as g) select "
-    "(select code from base.district, p where geom && g and st_covers(geom, g) limit 1), "
-    "(select code from base.street, p where geom && g and st_covers(geom, g) limit 1)"
-)
-
-
-def place_of(conn: Connection, lon: float, lat: float) -> tuple[str | None, str | None]:
-    """Return the district and street codes that the map has at a point (EPSG:4326)."""
-    row = conn.execute(_PLACE, {"lon": lon, "lat": lat}).one()
-    return row[0], row[1]
 
 
 _THING = text(
@@ -79,6 +75,7 @@ def open_case(
     parent: UUID | None = None,
     opened_at: datetime | None = None,
     go_on: bool = True,
+    due_at: datetime | None = None,
 ) -> Case:
     """Open a case at a point (or of no place); the same (source, source_id) again returns it."""
     if source_id is not None:
@@ -110,12 +107,35 @@ def open_case(
         "entered_at": now, "escalated": 0.0, "used_s": 0, "provisional": False,
     }  # fmt: skip
     clocks.enter(conn, said, case, None, now)
+    if due_at is not None:
+        clocks.due_by(conn, said, case, due_at)
     rows.insert(conn, case, actor, {"to": case["state"]})
     if not go_on:
         return case
     course = Course(conn, said, case)
     course.go_on(actor)
     return _finish(course)
+
+
+def go_on(conn: Connection, case_id: UUID, actor: Actor) -> Case:
+    """Let a case do what its definition does by itself where it is."""
+    case = rows.locked(conn, case_id, SYSTEM)
+    course = Course(conn, definition(conn, case), case)
+    course.go_on(actor)
+    return _finish(course)
+
+
+def settle(conn: Connection, case: Case, at: datetime) -> Case:
+    """Close a case that another system has handled, at the moment when that was."""
+    course = Course(conn, definition(conn, case), case, at=at)
+    course.take("settle", SYSTEM, {})
+    return _finish(course)
+
+
+def fault(conn: Connection, case_id: UUID, rule: str, why: str) -> Case:
+    """Keep that a rule about a case is broken: it stays with a person, who sees why."""
+    said = {"rule": rule, "why": why, "at": datetime.now(UTC).isoformat()}
+    return annotate(conn, case_id, {"rule_fault": said}, action="rule_fault")
 
 
 def find(conn: Connection, actor: Actor, key: str) -> Case:

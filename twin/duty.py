@@ -197,7 +197,8 @@ def _known_faults(conn: Connection, doc: Doc) -> list[Fault]:
     if process is None:
         return [(("key",), f"no process is called {doc['key']}")]
     there = set(conn.scalars(text("select code from twin.organisation where not closed")))
-    categories, found = set(process.get("categories", {})), []
+    categories = set(process.get("categories", {}))
+    found: list[Fault] = []
     for i, row in enumerate(doc["rows"]):
         if row["to"] not in PLACES and row["to"] not in there:
             found.append((("rows", i, "to"), f"there is no organisation {row['to']}"))
@@ -212,7 +213,8 @@ def _known_faults(conn: Connection, doc: Doc) -> list[Fault]:
 def _warnings(conn: Connection, doc: Doc) -> list[Fault]:
     """Tell which categories nobody handles anywhere, and rows that no case can reach."""
     process = declarations.current(conn, "process")[doc["key"]]
-    duty, found = Duty(doc), []
+    duty = Duty(doc)
+    found: list[Fault] = []
     for name in process.get("categories", {}):
         whole = [i for i in duty.candidates(name, None) if _plain(duty.rows[i])]
         if not whole:

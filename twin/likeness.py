@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 FEATURES = (
-    "bias", "distance", "distance2", "hours", "age", "text", "text2", "rare", "near_text",
-    "category", "matter", "near_matter", "thing",
+    "bias", "distance", "hours", "age", "text", "rare", "category", "matter", "thing",
 )  # fmt: skip
 _M_PER_DEGREE = 111_195.0
 # A pair of characters that stands in fewer reports says nothing about categories.
@@ -105,9 +104,8 @@ def features(a: Report, b: Report, known: Vocabulary) -> tuple[float, ...]:
     if a.thing and b.thing:
         thing = 1.0 if a.thing == b.thing else -1.0
     return (
-        1.0, away, away * away, math.log1p(hours), min(hours, 48.0) / 48, text, text * text,
-        rare / 8, text * math.exp(-away), 1.0 if a.category == b.category else 0.0, matter,
-        matter * math.exp(-away), thing,
+        1.0, away * away, math.log1p(hours), min(hours, 48.0) / 48, text * text, rare / 8,
+        1.0 if a.category == b.category else 0.0, matter, thing,
     )  # fmt: skip
 
 

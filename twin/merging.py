@@ -122,7 +122,7 @@ def _parts(own: Report, other: Report, said: tuple[float, ...]) -> dict[str, Any
     return {
         "distance_m": round(likeness.distance_m(own, other), 1),
         "hours": round(abs(own.at - other.at) / 3600, 2),
-        "text": round(named["text"], 3),
+        "text": round(math.sqrt(named["text"]), 3),
         "category": round(named["matter"], 3),
         "thing": {1.0: True, -1.0: False}.get(named["thing"]),
     }

@@ -21,7 +21,14 @@ Fault = tuple[tuple[Any, ...], str]
 Doc = Mapping[str, Any]
 MAX_DAYS = 366
 # Modules that bring a kind of policy: each calls `register` when it is imported.
-MODULES = ("twin.process.policy", "twin.merging", "twin.duty", "twin.scheduling")
+MODULES = (
+    "twin.process.policy",
+    "twin.merging",
+    "twin.duty",
+    "twin.scheduling",
+    "twin.filtering",
+    "twin.intake",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

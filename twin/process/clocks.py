@@ -77,6 +77,16 @@ def _resume(conn: Connection, said: Mapping[str, Any], case: Case, now: datetime
     reckon(conn, said, case)
 
 
+def due_by(conn: Connection, said: Mapping[str, Any], case: Case, due: datetime) -> None:
+    """Give a case the target that its source has set, on wall time; the past is not told again."""
+    span = max(0, int((due - case["entered_at"]).total_seconds()))
+    case |= {"clock": "wall", "clock_from": case["entered_at"], "clock_s": span, "used_s": 0}
+    reckon(conn, said, case)
+    case["due_at"] = due
+    if due < datetime.now(UTC):
+        case["next_at"] = None
+
+
 def extend(conn: Connection, said: Mapping[str, Any], case: Case, hours: float) -> None:
     """Give a case more time on its own clock; one that waits gets it when it goes on."""
     if case["clock_s"] is None:

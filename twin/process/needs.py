@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from twin import processes
 from twin.errors import BadRequest
-from twin.process.rows import Case, ids_of
+from twin.process.rows import Case, definition, ids_of
 
 _PHOTO = re.compile(r"^/api/v1/files/([0-9a-f]{64})$")
 MAX_TEXT, MAX_PHOTOS, MAX_HOURS = 4000, 24, 24 * 366
@@ -31,6 +31,21 @@ def check(
                 raise BadRequest(f"The action {name} needs {key} ({need['title']['zh']}).", key=key)
             continue
         _CHECKS[need["type"]](conn, key, need, given, case)
+
+
+def missing(case: Mapping[str, Any]) -> list[str]:
+    """Return what a case lacks before anybody can be sent: place, category, or words and picture."""
+    data = case["data"]
+    found = (
+        ["place"]
+        if case["lon"] is None or (case["district"] is None and not data.get("outside"))
+        else []
+    )
+    if not case["category"] or data.get("category_unsure"):
+        found.append("category")
+    if not data.get("description") and not data.get("photos"):
+        found.append("description")
+    return found
 
 
 def mild(action: Mapping[str, Any], case: Case) -> dict[str, Any]:
@@ -76,6 +91,12 @@ def _choice(_conn: Connection, key: str, need: Mapping[str, Any], given: Any, _c
 def _crew(conn: Connection, key: str, need: Mapping[str, Any], given: Any, _case: Case) -> None:
     # Which crews an actor may send is asked at the door; here only that it can be one.
     _text(conn, key, {**need, "min": 1}, given, _case)
+
+
+def _category(conn: Connection, key: str, need: Mapping[str, Any], given: Any, case: Case) -> None:
+    known = definition(conn, case).get("categories", {})
+    if given not in known:
+        raise _no(key, need, f"no category is called {str(given)[:48]!r}.")
 
 
 def _department(conn: Connection, key: str, need: Mapping[str, Any], given: Any, _: Case) -> None:
@@ -150,5 +171,6 @@ def point(given: Any, key: str, need: Mapping[str, Any]) -> tuple[float, float]:
 _CHECKS: Mapping[str, Check] = {
     "text": _text, "photos": _photos, "crew": _crew, "department": _department, "hours": _hours,
     "choice": _choice, "position": _position, "number": _number, "case": _case,
+    "category": _category,
 }  # fmt: skip
 TYPES = frozenset(_CHECKS)

@@ -79,6 +79,19 @@ def revived(said: Mapping[str, Any]) -> Case:
     return case
 
 
+_PLACE = text(
+    "with p as (select st_setsrid(st_makepoint(:lon, :lat), 4326) as g) select "
+    "(select code from base.district, p where geom && g and st_covers(geom, g) limit 1), "
+    "(select code from base.street, p where geom && g and st_covers(geom, g) limit 1)"
+)
+
+
+def place_of(conn: Connection, lon: float, lat: float) -> tuple[str | None, str | None]:
+    """Return the district and street codes that the map has at a point (EPSG:4326)."""
+    row = conn.execute(_PLACE, {"lon": lon, "lat": lat}).one()
+    return row[0], row[1]
+
+
 def locked(conn: Connection, case_id: UUID, actor: Actor) -> Case:
     """Return a case that the actor sees, held until the transaction ends."""
     row = conn.execute(_ONE, {"id": case_id}).first()
@@ -106,7 +119,10 @@ _JOURNAL = (
     "insert into twin.journal (class, action, actor, subject, kind, version, district, level, lon, "
     "lat, before, after, note) "
 )
-_SET = ", ".join(f"{name} = :{name}" for name in CHANGED)
+_POINT = "st_setsrid(st_makepoint({lon}, {lat}), 4326)"
+_SET = ", ".join(
+    [*(f"{name} = :{name}" for name in CHANGED), "point = " + _POINT.format(lon=":lon", lat=":lat")]
+)
 # A step is one statement: no crash can leave a move without its entry or an entry without its move.
 _STEP = text(
     f'with moved as (update twin."case" set {_SET} where id = :id and version = :version - 1 '
@@ -116,8 +132,9 @@ _STEP = text(
 ).bindparams(bindparam("data", type_=JSONB))
 _RECORD = ", ".join(f"{name} {kind}" for name, kind in CHANGED.items())
 _MOVED = text(
-    f'update twin."case" c set {", ".join(f"{n} = r.{n}" for n in CHANGED)} '
-    f"from jsonb_to_recordset(cast(:rows as jsonb)) as r (id uuid, was int, {_RECORD}) "
+    f'update twin."case" c set {", ".join(f"{n} = r.{n}" for n in CHANGED)}, '
+    f"point = {_POINT.format(lon='r.lon', lat='r.lat')} "
+    f"from jsonb_to_recordset(cast(:rows as jsonb)) as r (id uuid, was int, lon float8, lat float8, {_RECORD}) "
     "where c.id = r.id and c.version = r.was"
 )
 _ENTRIES = text(
@@ -164,12 +181,24 @@ def _store_many(conn: Connection, steps: Sequence[Step]) -> None:
             }
         )  # fmt: skip
     rows = [
-        {"id": shot["id"], "was": first[key]} | {name: shot[name] for name in CHANGED}
+        {"id": shot["id"], "was": first[key], "lon": shot["lon"], "lat": shot["lat"]}
+        | {name: shot[name] for name in CHANGED}
         for key, shot in last.items()
     ]
     if conn.execute(_MOVED, {"rows": _json(rows)}).rowcount != len(rows):
         raise VersionConflict()
     conn.execute(_ENTRIES, {"rows": _json(entries)})
+
+
+_MOVE_THING = text(
+    "update twin.thing set point = st_setsrid(st_makepoint(:lon, :lat), 4326), district = :district, "
+    "street = :street where id = :id"
+)
+
+
+def move_thing(conn: Connection, case: Case) -> None:
+    """Bring the registry to the place that a case was given."""
+    conn.execute(_MOVE_THING, {k: case[k] for k in ("id", "lon", "lat", "district", "street")})
 
 
 def _json(said: Any) -> str | None:

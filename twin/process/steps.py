@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from twin import processes, rules
 from twin.errors import BadRequest, Forbidden, NotAllowedNow, NotFound, TwinError
-from twin.process import clocks, needs
+from twin.process import clocks, needs, rows
 from twin.process.rows import CHANGED, Case, Step, plain, snapshot
 from twin.scope import SYSTEM, Actor
 
@@ -33,6 +33,8 @@ class Course:
     said: dict[str, Any]
     case: Case
     steps: list[Step] = field(default_factory=list)
+    # The moment of the steps when they are told afterwards (an import); now otherwise.
+    at: datetime | None = None
 
     def take(self, name: str, actor: Actor, p: Mapping[str, Any]) -> None:
         """Do one action, or raise what keeps it from being done."""
@@ -44,25 +46,49 @@ class Course:
             "data": dict(self.case["data"]),
             "version": self.case["version"] + 1,
         }
-        now = datetime.now(UTC)
+        now = self.at or datetime.now(UTC)
         _apply(self.conn, action, after, actor, p, now)
         if "max" in action:
             times = after["data"].get("times", {})
             after["data"]["times"] = {**times, name: times.get(name, 0) + 1}
+        self._settle_gaps(action, after, p)
         if action["to"] not in (processes.SAME, self.case["state"]):
             self._move(action["to"], after, now)
         if "extend" in action:
             hours = rules.value(action["extend"], names(self.conn, action, after, actor, p))
             clocks.extend(self.conn, self.said, after, float(hours))
         note = {"from": self.case["state"], "to": after["state"]}
+        if self.at is not None:
+            note["at"] = self.at.isoformat()
         note |= {k: v for k, v in p.items() if v not in (None, "", [], {})}
         self.steps.append(Step(after, name, actor, before, note))
         self.case = after
 
+    def _settle_gaps(self, action: Mapping[str, Any], after: Case, p: Mapping[str, Any]) -> None:
+        """Put a case at the place that was given, and look again at what it still lacks."""
+        said = p.get(action.get("place", ""))
+        if said not in (None, "", [], {}):
+            after["lon"], after["lat"] = needs.point(said, "position", action["need"]["position"])
+            after["district"], after["street"] = rows.place_of(
+                self.conn, after["lon"], after["lat"]
+            )
+            rows.move_thing(self.conn, after)
+        if action.get("fills"):
+            if p.get("category"):
+                after["data"].pop("category_unsure", None)
+            after["data"].pop("missing", None)
+            if left := needs.missing(after):
+                after["data"]["missing"] = left
+
     def _move(self, to: str, after: Case, now: datetime) -> None:
+        if after["due_at"] is not None and now > after["due_at"]:
+            after["data"]["late_steps"] = after["data"].get("late_steps", 0) + 1
         after |= {"state": to, "entered_at": now}
         final = self.said["states"][to].get("final", False)
         after["closed_at"] = now if final else None
+        after["data"].pop("on_time", None)
+        if final:
+            after["data"]["on_time"] = _on_time(after, now)
         clocks.enter(self.conn, self.said, after, self.case["state"], now)
 
     def note(self, action: str, data: Mapping[str, Any], note: Mapping[str, Any]) -> None:
@@ -107,6 +133,14 @@ class Course:
                     self.note("rule_fault", {"rule_fault": fault}, fault)
                 return None
         return None
+
+
+def _on_time(case: Case, now: datetime) -> bool:
+    """Tell whether a case ended in time: by its own target where it has one, else by every step."""
+    target = case["data"].get("target_at")
+    if target is not None:
+        return now <= datetime.fromisoformat(target)
+    return not case["data"].get("late_steps")
 
 
 def _automatic(conn: Connection, action: Mapping[str, Any], case: Case, actor: Actor) -> bool:
