@@ -26,6 +26,7 @@ MODULES = (
     "twin.process.policy",
     "twin.merging",
     "twin.duty",
+    "twin.scheduling",
     "twin.filtering",
     "twin.intake",
 )
