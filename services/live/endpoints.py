@@ -105,6 +105,7 @@ async def _hear(client: Client, raw: str) -> None:
     after = said.get("after")
     if after is not None:
         await _catch_up(client, int(after))
+    client.started = True
 
 
 async def _catch_up(client: Client, after: int) -> None:

@@ -51,6 +51,7 @@ class Client:
     lost: bool = False
     seen: int = 0
     catching_up: bool = False
+    started: bool = False
     token: str = ""
     doubted: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -215,7 +216,8 @@ class Hub:
             now = datetime.now(UTC).isoformat()
             message = json.dumps({"type": "tick", "time": now, "seq": self.seq})
             for client in list(self.clients):
-                if len(client.messages) < QUEUE // 2:
+                # A tick says "all up to here has been told": not to who still catches up or has not asked.
+                if client.started and not client.catching_up and len(client.messages) < QUEUE // 2:
                     client.push(message)
 
 

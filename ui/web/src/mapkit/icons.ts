@@ -114,6 +114,23 @@ function eventMark(ctx: CanvasRenderingContext2D, x: number, y: number, theme: T
   }
 }
 
+/** An alarm of a device: a bell in a square, so that nobody takes it for an event; filled while it rings. */
+function alarmMark(ctx: CanvasRenderingContext2D, x: number, y: number, theme: Theme, level: string, known: boolean): void {
+  const ink = colour(theme, (raw.severity as Record<string, { token: string }>)[level]!.token);
+  const halo = colour(theme, "halo");
+  ctx.beginPath();
+  ctx.roundRect(x - 27, y - 27, 54, 54, 13);
+  ctx.lineWidth = 12;
+  ctx.strokeStyle = halo;
+  ctx.stroke();
+  ctx.fillStyle = known ? halo : ink;
+  ctx.fill();
+  ctx.lineWidth = 6;
+  ctx.strokeStyle = ink;
+  ctx.stroke();
+  stroke(ctx, "bell-ring", x, y, 38, known ? ink : halo, 2.4);
+}
+
 function arrow(ctx: CanvasRenderingContext2D, x: number, y: number, hollow: boolean): void {
   ctx.beginPath();
   ctx.moveTo(x, y - 30);
@@ -144,7 +161,7 @@ function crew(ctx: CanvasRenderingContext2D, x: number, y: number, hollow: boole
 export function liveAtlas(theme: Theme): Atlas {
   const el = document.createElement("canvas");
   el.width = CELL * 8;
-  el.height = CELL * 5;
+  el.height = CELL * 6;
   const ctx = el.getContext("2d")!;
   const mapping: Atlas["mapping"] = {};
   let n = 0;
@@ -158,6 +175,8 @@ export function liveAtlas(theme: Theme): Atlas {
     for (const phase of PHASES)
       for (const late of [false, true])
         cell(`e${level}-${phase}${late ? "-late" : ""}`, false, (x, y) => eventMark(ctx, x, y, theme, level, phase, late));
+  for (const level of ["1", "2", "3", "4"])
+    for (const known of [false, true]) cell(`a${level}${known ? "-known" : ""}`, false, (x, y) => alarmMark(ctx, x, y, theme, level, known));
   cell("vehicle", true, (x, y) => arrow(ctx, x, y, false));
   cell("vehicle-stale", true, (x, y) => arrow(ctx, x, y, true));
   cell("crew", true, (x, y) => crew(ctx, x, y, false));
