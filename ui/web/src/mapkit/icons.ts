@@ -114,7 +114,7 @@ function eventMark(ctx: CanvasRenderingContext2D, x: number, y: number, theme: T
   }
 }
 
-/** An alarm of a device: a bell in a square, so that nobody takes it for an event; filled while it rings. */
+/** An alarm of a device: a call in a square, so that nobody takes it for an event; filled while it rings. */
 function alarmMark(ctx: CanvasRenderingContext2D, x: number, y: number, theme: Theme, level: string, known: boolean): void {
   const ink = colour(theme, (raw.severity as Record<string, { token: string }>)[level]!.token);
   const halo = colour(theme, "halo");
@@ -128,7 +128,13 @@ function alarmMark(ctx: CanvasRenderingContext2D, x: number, y: number, theme: T
   ctx.lineWidth = 6;
   ctx.strokeStyle = ink;
   ctx.stroke();
-  stroke(ctx, "bell-ring", x, y, 38, known ? ink : halo, 2.4);
+  ctx.fillStyle = known ? ink : halo;
+  ctx.beginPath();
+  ctx.roundRect(x - 4.5, y - 17, 9, 21, 4);
+  ctx.fill();
+  ctx.beginPath();
+  ctx.arc(x, y + 13, 5.5, 0, Math.PI * 2);
+  ctx.fill();
 }
 
 function arrow(ctx: CanvasRenderingContext2D, x: number, y: number, hollow: boolean): void {
@@ -157,7 +163,7 @@ function crew(ctx: CanvasRenderingContext2D, x: number, y: number, hollow: boole
   ctx.fill();
 }
 
-/** One atlas for the live layers: 32 event marks and the movers' masks. */
+/** One atlas for the live layers: 32 event marks, 8 of alarms and the movers' masks. */
 export function liveAtlas(theme: Theme): Atlas {
   const el = document.createElement("canvas");
   el.width = CELL * 8;

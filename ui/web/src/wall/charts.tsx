@@ -24,8 +24,7 @@ export function Bars({ bars, pick, most }: { bars: Bar[]; pick?: (key: string) =
 }
 
 /** Two series over days: what came up, what was closed below the line. */
-export function Days({ days, height = 84, label }: { days: { day: string; opened: number; closed: number }[]; height?: number; label: (day: string) => string }) {
-  const width = 280;
+export function Days({ days, width = 288, height = 84, label }: { days: { day: string; opened: number; closed: number }[]; width?: number; height?: number; label: (day: string) => string }) {
   const top = Math.max(1, ...days.map((d) => Math.max(d.opened, d.closed)));
   const [mid, each] = [height / 2, width / Math.max(1, days.length)];
   return (

@@ -21,7 +21,14 @@ let moverJson: DeckJson;
 let eventJson: DeckJson;
 let gliding = 0;
 
-export const PADDING = { top: 56, left: 72, right: 376, bottom: 252 };
+const EDGES = { top: 56, left: 72, right: 376, bottom: 252 };
+
+/** What the panels leave free: the camera makes room for the drawer, and for the board of screen a. */
+function padding(): typeof EDGES {
+  const board = document.querySelector(".efficiency")?.clientWidth;
+  const drawer = document.querySelector(".drawer")?.clientWidth;
+  return { ...EDGES, left: board ? board + 16 : EDGES.left + (drawer ?? 0) };
+}
 
 export const theMap = (): TwinMap | undefined => twin;
 export const theAtlas = (): Atlas => atlas;
@@ -31,7 +38,7 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   const [w, south, e, n] = s.config.value.bounds;
   twin = createMap({ container, theme: theme.value, lang: lang.value, center: s.config.value.center, zoom: s.config.value.zoom, hash: true });
   twin.map.setMaxBounds([w - 1.6, south - 1.1, e + 1.6, n + 1.1]);
-  twin.map.setPadding(PADDING);
+  twin.map.setPadding(padding());
   atlas = liveAtlas(theme.value);
   // From below to above: a route never covers the event that it leads to.
   for (const name of ["areas", "sectors", "routes", "trail", "found", "movers", "events", "alarms", "pulse", "plots", "selection", "minutes", "draw"]) twin.setGroup(name, []);
@@ -69,6 +76,13 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
     drawRoutes();
   });
   effect(() => twin.setMoment(s.settled.value === null ? null : minute(s.settled.value)));
+  let panel = s.panel.value;
+  effect(() => {
+    if (s.panel.value === panel) return;
+    panel = s.panel.value;
+    // The drawer is drawn first, then measured.
+    requestAnimationFrame(() => twin.map.easeTo({ padding: padding(), duration: calm() ? 0 : 200 }));
+  });
   effect(() => show3d(s.threeD.value));
   effect(() => visibility(s.hidden.value));
   effect(() => fade(s.opacity.value));

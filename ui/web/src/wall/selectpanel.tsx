@@ -83,9 +83,11 @@ function List() {
 
 export function SelectPanel() {
   useEffect(() => {
-    if (!w.area.value) follow(true);
+    if (!w.area.value) w.following.value = true;
     return () => { w.following.value = false; w.stopDraw(); void w.select(null); };
   }, []);
+  // The map may stand only after the panel: follow as soon as there is a view.
+  useEffect(() => { if (w.following.value && !w.area.value && s.view.value) w.select(w.viewArea()).catch(failed); }, [s.view.value, w.following.value]);
   // The moment shown has moved: count again what then stood here.
   useEffect(() => { if (w.area.value) w.select(w.area.value).catch(failed); }, [s.settled.value]);
   const drawing = w.drawing.value?.purpose === "select" && !w.drawing.value.done;

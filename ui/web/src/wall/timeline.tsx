@@ -67,18 +67,25 @@ function ticks(from: number, to: number, range: number): { at: number; text: str
   return out;
 }
 
-/** Any second of any day: the window of the slider moves there. */
+/** Any second of any day: the window of the slider moves there. Written as text, for pickers know no seconds. */
 function Jump() {
-  const local = (ms: number) => new Date(ms + ZONE_OFFSET_MS).toISOString().slice(0, 19);
+  const [text, setText] = useState<string | null>(null);
+  const shown = new Date(s.shownNow() + ZONE_OFFSET_MS).toISOString().slice(0, 19).replace("T", " ");
   const go = (e: Event) => {
-    const said = (e.currentTarget as HTMLInputElement).value;
-    const at = Date.parse(`${said.length === 16 ? `${said}:00` : said}+08:00`);
-    if (!Number.isFinite(at)) return;
+    e.preventDefault();
+    const parts = /^(\d{4})-(\d{1,2})-(\d{1,2})[ T](\d{1,2}):(\d{2})(?::(\d{2}))?$/.exec((text ?? "").trim());
+    const two = (n: string | undefined) => (n ?? "0").padStart(2, "0");
+    const at = parts ? Date.parse(`${parts[1]}-${two(parts[2])}-${two(parts[3])}T${two(parts[4])}:${parts[5]}:${two(parts[6])}+08:00`) : NaN;
+    if (!Number.isFinite(at)) return s.tell(t("time.jump.how"));
+    setText(null);
     stop();
     if (at >= s.serverNow()) backToLive();
     else s.showMoment(at);
   };
-  return <label class="jump" title={t("time.jump")}><span class="sr">{t("time.jump")}</span><input type="datetime-local" step={1} value={local(s.shownNow())} max={local(s.serverNow())} onChange={go} /></label>;
+  return (
+    <form class="jump" onSubmit={go}><label title={t("time.jump")}><span class="sr">{t("time.jump")}</span><Icon name="calendar-clock" />
+      <input name="jump" maxLength={24} spellcheck={false} autocomplete="off" value={text ?? shown} onFocus={() => setText(shown)} onBlur={() => setText(null)} onInput={(e) => setText(e.currentTarget.value)} /></label></form>
+  );
 }
 
 export function Timeline() {
@@ -121,7 +128,7 @@ export function Timeline() {
       <div class="bar">
         <button class="plain round" aria-label={s.playing.value ? t("time.pause") : t("time.play")} onClick={() => (s.playing.value ? stop() : play(60))}><Icon name={s.playing.value ? "pause" : "play"} size={18} /></button>
         <div class="speeds">{SPEEDS.map((n) => <button class={s.playing.value === n ? "on" : ""} onClick={() => play(n)}>{t("time.speed", { n })}</button>)}</div>
-        <div class="when">{past !== null && <><b>{hms(past)}</b><span class="muted small">{fullDay(past)}</span></>}</div>
+        <div class="when">{past !== null && <b>{hms(past)}</b>}</div>
         <Jump />
         <span class="grow" />
         <span class="key small muted"><i class="opened" />{t("time.opened")}<i class="closed" />{t("time.closed")}<i class="late" />{t("time.late")}</span>
