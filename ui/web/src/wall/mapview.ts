@@ -13,6 +13,7 @@ import { drawAlarms, drawOverlays, startOverlays } from "./overlays";
 import { drawEvents, drawnEvents, pulse, startEvents } from "./eventlayers";
 import { leading, room, screen } from "./place";
 import * as s from "./store";
+import { startTrees } from "./trees3d";
 
 let twin: TwinMap;
 let atlas: Atlas;
@@ -41,9 +42,10 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   twin.map.setPadding(padding());
   atlas = liveAtlas(theme.value);
   // From below to above: a route never covers the event that it leads to.
-  for (const name of ["areas", "sectors", "routes", "trail", "found", "movers", "events", "alarms", "pulse", "plots", "selection", "minutes", "draw"]) twin.setGroup(name, []);
+  for (const name of ["trees", "areas", "sectors", "routes", "trail", "found", "movers", "events", "alarms", "pulse", "plots", "selection", "minutes", "draw"]) twin.setGroup(name, []);
   startEvents(twin, eventJson);
   startOverlays(twin);
+  startTrees(twin);
   mouse();
   const seen = () => {
     const b = twin.map.getBounds();

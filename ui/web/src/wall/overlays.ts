@@ -166,6 +166,10 @@ function head(path: LonLat[]): LonLat[] {
   return [turn(0.5), b, turn(-0.5)];
 }
 
+type Sector = { id: number; properties: { range_m: number } };
+/** High cameras see kilometres: drawn as others they would cover the city. */
+const wide = (f: Sector) => f.properties.range_m > 600;
+
 function drawSectors(): void {
   const seen = new Set((w.looked.value?.cameras ?? []).map((c) => c.num));
   const features = (w.sectors.value?.features ?? []) as (GeoJSON.Feature & { id: number })[];
@@ -174,7 +178,8 @@ function drawSectors(): void {
   twin.setGroup("sectors", [
     new GeoJsonLayer({
       id: "sectors", data: features as never, stroked: true, filled: true, lineWidthUnits: "pixels", getLineWidth: 1, updateTriggers: { getFillColor: [seen.size, at, theme.value], getLineColor: [seen.size, at, theme.value] },
-      getFillColor: ((f: { id: number }) => ink(seen.has(f.id) ? "selected" : "moving", seen.has(f.id) ? 70 : 26)) as never, getLineColor: ((f: { id: number }) => ink(seen.has(f.id) ? "selected" : "moving", 130)) as never,
+      getFillColor: ((f: Sector) => ink(seen.has(f.id) ? "selected" : "moving", wide(f) ? (seen.has(f.id) ? 16 : 0) : seen.has(f.id) ? 90 : 40)) as never,
+      getLineColor: ((f: Sector) => ink(seen.has(f.id) ? "selected" : "moving", wide(f) ? (seen.has(f.id) ? 110 : 30) : 150)) as never,
     }),
     new PathLayer<{ path: LonLat[] }>({ id: "sights", data: lines, getPath: (l) => l.path as never, widthUnits: "pixels", getWidth: 1.5, getColor: ink("selected", 170) }),
     new ScatterplotLayer<LonLat>({ id: "looked", data: at ? [at] : [], getPosition: (p) => p, radiusUnits: "pixels", getRadius: 6, filled: true, getFillColor: ink("selected"), stroked: true, lineWidthUnits: "pixels", getLineWidth: 2, getLineColor: ink("halo") }),
