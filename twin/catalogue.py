@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from sqlalchemy import Connection
 
-from twin import kinds
+from twin import declarations, kinds
 from twin.errors import NotFound
 from twin.kinds import Kind
 from twin.scope import Actor
@@ -14,15 +15,19 @@ from twin.scope import readable as may_read
 
 _KEEP_S = 5.0
 _kept: tuple[float, dict[str, Kind]] = (0.0, {})
+_stamp: tuple[Any, ...] = ()
 _SHARED = 1_000
 _shared: tuple[dict[str, Kind], dict[str, dict[str, Kind]]] = ({}, {})
 
 
 def all_kinds(conn: Connection) -> dict[str, Kind]:
     """Return the running kinds by name."""
-    global _kept
+    global _kept, _stamp
     if _kept[0] < time.monotonic():
-        _kept = (time.monotonic() + _KEEP_S, kinds.catalogue(conn))
+        # To read all of them anew takes a tenth of a second; whether one is new, next to nothing.
+        stamp = declarations.stamp(conn, "kind")
+        known = _kept[1] if stamp == _stamp and _kept[1] else kinds.catalogue(conn)
+        _kept, _stamp = (time.monotonic() + _KEEP_S, known), stamp
     return _kept[1]
 
 
@@ -33,8 +38,8 @@ def running() -> dict[str, Kind] | None:
 
 def forget() -> None:
     """Read the kinds anew next time."""
-    global _kept
-    _kept = (0.0, {})
+    global _kept, _stamp
+    _kept, _stamp = (0.0, {}), ()
 
 
 def readable(conn: Connection, actor: Actor) -> dict[str, Kind]:

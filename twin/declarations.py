@@ -150,11 +150,17 @@ _CURRENT = text(
     "select distinct on (key) key, version, doc, origin from twin.declaration "
     "where kind_of = :k order by key, version desc"
 )
+_STAMP = text("select count(*), max(published_at) from twin.declaration where kind_of = :k")
 
 
 def current(conn: Connection, kind_of: str) -> dict[str, dict[str, Any]]:
     """Return what runs: the newest published version of each key."""
     return {r.key: r.doc | {"_version": r.version} for r in conn.execute(_CURRENT, {"k": kind_of})}
+
+
+def stamp(conn: Connection, kind_of: str) -> tuple[Any, ...]:
+    """Return what changes whenever something of a kind is published: versions are only ever added."""
+    return tuple(conn.execute(_STAMP, {"k": kind_of}).one())
 
 
 def version(conn: Connection, kind_of: str, key: str, number: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
-from psycopg import sql
+from psycopg import pq
 from sqlalchemy import Connection, text
 
 from twin import series
@@ -102,25 +102,25 @@ def keep_frame(conn: Connection) -> int:
     ).rowcount
 
 
-# One row of the binary COPY below: a count, then length and value of each field; nothing is null.
-_COPIED = (
-    ("num", ">i4"), ("lon", ">f8"), ("lat", ">f8"), ("speed", ">f4"), ("heading", ">f4"), ("at", ">f8"),
-    ("level", ">i2"), ("crew", "?"), ("busy", "?"), ("district", "S12"), ("street", "S12"),
-)  # fmt: skip
-_ROW = np.dtype(
-    [("fields", ">i2")]
-    + [one for name, kind in _COPIED for one in ((f"_{name}", ">i4"), (name, kind))]
-)
 _CODE = "rpad(left(encode(convert_to(coalesce({}, ''), 'UTF8'), 'escape'), 12), 12)"
-_COPY = (
-    "copy (select p.num, p.lon, p.lat, coalesce(p.speed_kmh, 0)::float4, coalesce(p.heading_deg, 0)::float4, "
-    "extract(epoch from p.at)::float8, p.level::int2, t.kind = 'crew', b.holder is not null, "
-    f"{_CODE.format('p.district')}, {_CODE.format('t.street')} "
+# One array for each field: ten thousand rows as rows would cost more than all that is done with them.
+_FIELDS = (
+    ("num", ">i4", "p.num"), ("lon", ">f8", "p.lon"), ("lat", ">f8", "p.lat"),
+    ("speed", ">f4", "coalesce(p.speed_kmh, 0)::float4"),
+    ("heading", ">f4", "coalesce(p.heading_deg, 0)::float4"),
+    ("at", ">f8", "extract(epoch from p.at)::float8"), ("level", ">i2", "p.level::int2"),
+    ("crew", "?", "t.kind = 'crew'"), ("busy", "?", "b.holder is not null"),
+    ("district", "S12", _CODE.format("p.district")), ("street", "S12", _CODE.format("t.street")),
+)  # fmt: skip
+_ROW = np.dtype([(name, kind.replace(">", "<")) for name, kind, _ in _FIELDS])
+_ARRAYS = (
+    f"select {', '.join(f'array_agg({said})' for _, _, said in _FIELDS)} "
     "from twin.last_position p join twin.thing t on t.num = p.num left join (select distinct holder "
     "from twin.\"case\" where closed_at is null and state in ('dispatched', 'handling')) b on b.holder = t.code "
-    "where p.received_at > {}) to stdout (format binary)"
-)
-_COPY_HEAD = 19
+    "where p.received_at > $1::timestamptz"
+).encode()
+# What stands before the elements of a one-dimensional array in PostgreSQL's binary form.
+_ARRAY_HEAD = 20
 
 
 def fixes(conn: Connection, since: datetime | None = None) -> np.ndarray:
@@ -129,13 +129,25 @@ def fixes(conn: Connection, since: datetime | None = None) -> np.ndarray:
 
     Ten thousand rows a second as Python objects would cost a tenth of a core.
     """
-    raw = conn.connection.driver_connection
+    raw: Any = conn.connection.driver_connection
     if raw is None:
         raise Unavailable("The database connection was lost; it will be tried again.")
-    moment = sql.Literal(since or datetime(1970, 1, 1, tzinfo=UTC))
-    with raw.cursor() as cursor, cursor.copy(sql.SQL(_COPY).format(moment)) as out:
-        said = b"".join(out)
-    return np.frombuffer(said, _ROW, (len(said) - _COPY_HEAD - 2) // _ROW.itemsize, _COPY_HEAD)
+    moment = (since or datetime(1970, 1, 1, tzinfo=UTC)).isoformat().encode()
+    said = raw.pgconn.exec_params(_ARRAYS, [moment], result_format=pq.Format.BINARY)
+    if said.status != pq.ExecStatus.TUPLES_OK:
+        # The pool must not hand this connection to anybody else.
+        conn.invalidate()
+        raise Unavailable("The positions could not be read; it will be tried again.")
+    columns = [_elements(said.get_value(0, i), kind) for i, (_, kind, _) in enumerate(_FIELDS)]
+    rows = np.empty(len(columns[0]), _ROW)
+    for (name, _, _), values in zip(_FIELDS, columns, strict=True):
+        rows[name] = values
+    return rows
+
+
+def _elements(raw: bytes | None, kind: str) -> np.ndarray:
+    each = np.dtype([("size", ">i4"), ("value", kind)])
+    return np.frombuffer(raw or b"", each, -1, _ARRAY_HEAD if raw else 0)["value"]
 
 
 def records(rows: np.ndarray, moment: datetime) -> tuple[np.ndarray, tuple[float, float]]:

@@ -37,7 +37,7 @@ def _listed(said: str | None) -> list[str]:
     return [name.strip() for name in (said or "").split(",") if name.strip()]
 
 
-@router.get("/changes")
+@router.get("/changes", responses=xml.ALSO)
 async def changes(
     person: Person,
     after: Annotated[

@@ -30,7 +30,7 @@ def categories(person: Person) -> list[dict[str, Any]]:
     return [{"key": key, "service_code": key, **kind} for key, kind in said["categories"].items()]
 
 
-@router.get("/events")
+@router.get("/events", responses=xml.ALSO)
 def events(
     person: Person,
     state: Literal["open", "closed", "all"] = "open",

@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import psycopg
 import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from twin import catalogue, db, journal, names, positions, products
 from twin.alarms import view as alarm_view
+from twin.errors import Unavailable
 from twin.eventview import PROCESS, View
 from twin.scope import Actor, sees, sees_many
+from twin.settings import settings
 
 log = structlog.get_logger("live")
 TAIL_EVERY_S = 0.1
@@ -97,13 +101,16 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         self._since: datetime | None = None
         self._told = positions.Told()
+        self._moved = asyncio.Event()
+        self._hearing = False
         self._alarms: dict[str, dict[str, Any]] = {}
 
     def start(self) -> None:
         """Begin to tail at the end of the journal; called when the application starts."""
         self.seq = 0
         self.clients.clear()
-        for run in (self._tail, self._frames, self._ticks, self._alarm_news):
+        self._moved = asyncio.Event()
+        for run in (self._tail, self._frames, self._ticks, self._hear, self._alarm_news):
             self._tasks.append(asyncio.create_task(self._forever(run)))
 
     async def stop(self) -> None:
@@ -117,7 +124,7 @@ class Hub:
         while True:
             try:
                 await run()
-            except (SQLAlchemyError, OSError) as why:
+            except (SQLAlchemyError, psycopg.Error, OSError, Unavailable) as why:
                 # The database may restart under us: clients stay, the tail goes on.
                 log.warning("live source away", why=str(why).splitlines()[0])
                 await asyncio.sleep(1.0)
@@ -148,10 +155,25 @@ class Hub:
             if not client.catching_up and entry["seq"] > client.seen:
                 client.tell(entry)
 
+    async def _hear(self) -> None:
+        """Hear at once that something moved: a frame follows the commit, not the clock."""
+        address = settings().dsn("app").replace("postgresql+psycopg", "postgresql")
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                address, autocommit=True, connect_timeout=5
+            ) as conn:
+                await conn.execute("listen twin_positions")
+                self._hearing = True
+                self._moved.set()
+                async for _ in conn.notifies():
+                    self._moved.set()
+        finally:
+            self._hearing = False
+
     async def _frames(self) -> None:
         while True:
-            await asyncio.sleep(FRAME_EVERY_S)
-            watching = [c for c in self.clients if "positions" in c.layers]
+            await self._until_moved()
+            watching = self._watching()
             if not watching:
                 self._since = None
                 continue
@@ -160,6 +182,19 @@ class Hub:
             self._since = datetime.now(UTC) - timedelta(seconds=LOOK_BACK_S)
             rows = await asyncio.to_thread(_moving, None if full else since)
             self._show(watching, rows, datetime.now(UTC))
+            await asyncio.sleep(FRAME_EVERY_S)
+
+    def _watching(self) -> list[Client]:
+        return [c for c in self.clients if "positions" in c.layers]
+
+    async def _until_moved(self) -> None:
+        """Wait for news or for somebody who has just come; when nothing is heard, for the clock."""
+        while not any(c.wants_full for c in self._watching()):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), FRAME_EVERY_S)
+            if self._moved.is_set() or not self._hearing:
+                break
+        self._moved.clear()
 
     def _show(self, watching: list[Client], rows: np.ndarray, moment: datetime) -> None:
         """Hand each client its frame: all it may see when it has just come, else what moved."""

@@ -12,6 +12,8 @@ import shapely
 
 NAMESPACE = "urn:lvrong:feed:1"
 TYPE = "application/xml"
+# For the description of a door that gives JSON, or XML on request.
+ALSO: dict[int | str, dict[str, Any]] = {200: {"content": {TYPE: {"schema": {"type": "string"}}}}}
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>'
 # XML 1.0 has no way to write these at all.
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
