@@ -3,6 +3,7 @@ import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import "../common/base.css";
 import "./wall.css";
+import "../common/board.css";
 import "./tools.css";
 import { get, mustSession } from "../common/api";
 import { num, span } from "../common/format";

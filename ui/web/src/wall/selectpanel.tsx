@@ -5,7 +5,7 @@ import { num } from "../common/format";
 import { t, tt } from "../common/i18n";
 import { metres, ringOf, type DrawMode } from "../mapkit";
 import type { LonLat } from "../common/types";
-import { Bars } from "./charts";
+import { Bars } from "../common/charts";
 import { areaText } from "./overlays";
 import { Head } from "./rail";
 import { flyTo } from "./mapview";

@@ -1,33 +1,26 @@
-/** The board of a topic: figures, rankings, days, what it keeps; each opens what it counts. */
+/** The board of a topic at the wall's side: each figure opens its list, each district its place, each kind its things. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { Icon } from "../common/icon";
 import { get } from "../common/api";
-import { day, hm, num, span } from "../common/format";
-import { t, tt, type Key } from "../common/i18n";
-import type { Titled } from "../common/types";
-import { Bars, Days } from "./charts";
+import { Icon } from "../common/icon";
+import { BoardBody, readBoard, readIndicators, TOPIC_ICONS, TOPICS, type Board, type BoardHooks, type Indicator, type IndicatorBoard } from "../common/board";
+import { t, type Key } from "../common/i18n";
+import type { LonLat } from "../common/types";
 import { fitBounds } from "./mapview";
 import { Head } from "./rail";
+import { setSideTab } from "./side";
 import * as s from "./store";
 import * as w from "./toolstore";
 
-export interface Figures { open: number; urgent: number; late: number; closed: number; in_time: number; median_s: number | null }
-export interface Board {
-  topic: string; at: string; figures: Figures; districts: (Figures & { code: string; name: string | null })[];
-  categories: { category: string; title: Titled; open: number; opened: number }[]; stages: { stage: number; n: number }[];
-  days: { day: string; opened: number; closed: number }[]; kinds: { kind: string; title: Titled; icon: string | null; topic: string; n: number; freshest: string | null }[];
-}
-export const TOPICS = ["all", "greening", "forestry", "sanitation", "appearance", "landscape"] as const;
-const ICONS: Record<string, string> = { all: "layout-dashboard", greening: "trees", forestry: "tree-pine", sanitation: "recycle", appearance: "store", landscape: "lightbulb" };
-
 export const board = signal<Board | null>(null);
+export const indicators = signal<IndicatorBoard | null>(null);
 
 export async function loadBoard(): Promise<void> {
   const topic = s.topic.value || "all";
-  const at = s.moment.value === null ? "" : `?at=${encodeURIComponent(new Date(s.moment.value).toISOString())}`;
-  const got = await get<Board>(`/api/v1/boards/${topic}${at}`);
-  if (topic === (s.topic.value || "all")) board.value = got;
+  const [got, declared] = await Promise.all([readBoard(topic, s.moment.value), readIndicators(topic, s.moment.value).catch(() => null)]);
+  if (topic !== (s.topic.value || "all")) return;
+  board.value = got;
+  indicators.value = declared;
 }
 
 /** Show the layers of a topic and hide those of the others; all shows what the tree shows at the start. */
@@ -41,26 +34,18 @@ export function showTopic(topic: string): void {
 export function TopicTabs() {
   const now = s.topic.value || "all";
   return (
-    <div class="topics" role="tablist" aria-label={t("rail.topic")}>
-      {TOPICS.map((one) => <button role="tab" aria-selected={now === one} class={now === one ? "on" : ""} data-topic={one} onClick={() => showTopic(one)}><span style={{ color: one === "all" ? undefined : `var(--${one})` }}><Icon name={ICONS[one]!} size={18} /></span>{t(`topic.${one}` as Key)}</button>)}
+    <div class="topics" role="group" aria-label={t("rail.topic")}>
+      {TOPICS.map((one) => <button aria-pressed={now === one} class={now === one ? "on" : ""} data-topic={one} onClick={() => showTopic(one)}><span style={{ color: one === "all" ? undefined : `var(--${one})` }}><Icon name={TOPIC_ICONS[one]!} size={18} /></span>{t(`topic.${one}` as Key)}</button>)}
     </div>
   );
 }
 
-export function share(f: Figures): number | null {
-  return f.closed ? Math.round((f.in_time / f.closed) * 1000) / 10 : null;
-}
-
-export function Tiles({ f }: { f: Figures }) {
-  const rate = share(f);
-  const open = (filter: s.Filter) => () => { s.filter.value = filter; s.viewOnly.value = false; };
-  const tiles: [Key, string, string, string, () => void][] = [
-    ["board.open", num(f.open), "", f.urgent ? t("board.urgent", { n: num(f.urgent) }) : "", open("open")],
-    ["board.late", num(f.late), f.late ? "bad" : "good", "", open("late")],
-    ["board.rate", rate === null ? "—" : `${num(rate)}%`, rate === null ? "" : rate >= 95 ? "good" : rate >= 85 ? "warn" : "bad", t("board.closed", { n: num(f.closed) }), open("closed")],
-    ["board.median", f.median_s === null ? "—" : span(f.median_s), "", t("board.days30"), open("closed")],
-  ];
-  return <div class="tiles">{tiles.map(([key, value, level, note, run]) => <button class={level} data-tile={key} onClick={run}><span class="name small">{t(key)}</span><span class="value">{value}</span><span class="muted small">{note}</span></button>)}</div>;
+/** A district in a ranking opens its thing, with its place on the map. */
+export function goDistrict(code: string): void {
+  get<{ features: { properties: { code: string } }[] }>(`/ogc/collections/district/items?code=${encodeURIComponent(code)}&limit=1`).then(async (got) => {
+    await s.openThing(got.features[0]?.properties.code ?? code);
+    if (s.thing.value?.bbox) fitBounds(s.thing.value.bbox);
+  }, (why: Error) => s.tell(why.message));
 }
 
 function pickKind(kind: string): void {
@@ -71,30 +56,21 @@ function pickKind(kind: string): void {
   s.panel.value = "select";
 }
 
-export function BoardBody({ b }: { b: Board }) {
-  const districts = b.districts.filter((d) => d.code).slice(0, 16).map((d) => ({ key: d.code, label: d.name ?? d.code, value: d.open, part: d.late, note: share(d) === null ? "" : `${num(share(d)!)}%` }));
-  return (
-    <>
-      <Tiles f={b.figures} />
-      <h3>{t("board.stages")}</h3>
-      <ol class="funnel">{b.stages.map((one) => <li><b>{num(one.n)}</b><span class="small muted">{t(`stage.${one.stage}` as Key)}</span></li>)}</ol>
-      <h3>{t("board.days")}<span class="key small muted"><i class="opened" />{t("time.opened")}<i class="closed" />{t("time.closed")}</span></h3>
-      <Days days={b.days} label={(d) => day(d)} />
-      <h3>{t("board.districts")}<span class="muted small">{t("board.districts.key")}</span></h3>
-      {districts.length ? <Bars bars={districts} pick={goDistrict} /> : <p class="muted small">{t("events.none")}</p>}
-      <h3>{t("board.categories")}<span class="muted small">{t("board.days30")}</span></h3>
-      <Bars bars={b.categories.map((c) => ({ key: c.category, label: tt(c.title), value: c.opened, part: c.open }))} />
-      <h3>{t("board.kinds")}</h3>
-      <Bars bars={b.kinds.slice(0, 14).map((k) => ({ key: k.kind, label: tt(k.title), value: k.n }))} pick={pickKind} />
-      <p class="muted small of">{t("cards.of", { t: hm(b.at) })}</p>
-    </>
-  );
+/** The things behind a number, on the map. */
+async function showIndicator(one: Indicator): Promise<void> {
+  const got = await get<{ total: number; things: { code: string; name: string; kind: string; num?: number; lon: number | null; lat: number | null }[] }>(one.things!);
+  const placed = got.things.filter((x) => x.lon !== null);
+  w.found.value = { total: got.total, things: placed.map((x, i) => ({ num: x.num ?? -1 - i, kind: x.kind, code: x.code, name: x.name, district_name: null, point: [x.lon!, x.lat!] as LonLat })) };
+  if (!placed.length) return s.tell(t("board.things", { n: got.total }));
+  const [xs, ys] = [placed.map((x) => x.lon!), placed.map((x) => x.lat!)];
+  fitBounds([Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]);
+  s.tell(t("board.things", { n: got.total }));
 }
 
-/** A district in the ranking opens its thing, with its place on the map. */
-function goDistrict(code: string): void {
-  void s.openThing(code).then(() => s.thing.value?.bbox && fitBounds(s.thing.value.bbox));
-}
+export const HOOKS: BoardHooks = {
+  open: (list) => { s.filter.value = list; s.viewOnly.value = false; setSideTab("events"); },
+  district: goDistrict, kind: pickKind, indicator: (one) => void showIndicator(one).catch((why: Error) => s.tell(why.message)),
+};
 
 export function TopicPanel() {
   useEffect(() => { loadBoard().catch((why: Error) => s.tell(why.message)); }, [s.topic.value, s.settled.value, Math.floor(s.clock.value / 30_000)]);
@@ -103,7 +79,7 @@ export function TopicPanel() {
     <>
       <Head title={t("rail.topic")} />
       <TopicTabs />
-      {b && <div class="scroll pad"><BoardBody b={b} /></div>}
+      {b && <div class="scroll pad"><BoardBody b={b} indicators={indicators.value} hooks={HOOKS} /></div>}
     </>
   );
 }

@@ -1,5 +1,5 @@
 /** Small charts that open what they are made of: bars in rows, columns over days. */
-import { num } from "../common/format";
+import { num } from "./format";
 
 export interface Bar { key: string; label: string; value: number; part?: number; on?: boolean; note?: string }
 
