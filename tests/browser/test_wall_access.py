@@ -1,4 +1,4 @@
-"""Contrast, names, roles and reduced motion of every screen by axe, in night and day; no inline script, no other host."""
+"""Contrast, names, roles and reduced motion of every screen by axe, night and day; no inline script, no other host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ AXE = Path(__file__).parents[2] / "ui" / "web" / "node_modules" / "axe-core" / "
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 RUN = """tags => axe.run({exclude: ['.maplibregl-canvas-container', '.maplibregl-control-container', '.watermark']},
   {runOnly: tags, resultTypes: ['violations']}).then(r => r.violations.map(v =>
-  [v.id, v.impact, v.help, v.nodes.slice(0, 4).map(n => n.target.join(' ') + ' — ' + n.any.map(a => a.message).join('; '))]))"""
+  [v.id, v.impact, v.help, v.nodes.slice(0, 4).map(n =>
+    n.target.join(' ') + ' — ' + n.any.map(a => a.message).join('; '))]))"""
 WIDE = {"width": 1920, "height": 1080}
 
 

@@ -9,6 +9,7 @@ import { get } from "../common/api";
 import { lang } from "../common/i18n";
 import { theme } from "../common/theme";
 import type { Event, LonLat } from "../common/types";
+import { standing } from "./alarmstore";
 import { drawAlarms, drawOverlays, startOverlays } from "./overlays";
 import { drawEvents, drawnEvents, pulse, startEvents } from "./eventlayers";
 import { leading, room, screen } from "./place";
@@ -100,9 +101,21 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   });
   twin.map.on("move", () => cameraHooks.forEach((f) => f()));
   drawAll();
+  marks();
   keepView();
-  (window as unknown as { twin: unknown }).twin = { map: twin.map, movers: s.movers, pick: twin.pick, events: drawnEvents, store: s };
+  (window as unknown as { twin: unknown }).twin = { map: twin.map, movers: s.movers, pick: twin.pick, events: drawnEvents, store: s, standing: () => standing.value };
   return twin;
+}
+
+/** Note when the ground was first seen, and when everything was: what `bench_wall` reads. */
+function marks(): void {
+  const seen = () => {
+    if (!twin.map.getSource("base") || !twin.map.isSourceLoaded("base")) return;
+    twin.map.off("render", seen);
+    performance.mark("wall.picture");
+  };
+  twin.map.on("render", seen);
+  twin.map.once("idle", () => performance.mark("wall.full"));
 }
 
 /** Whole minutes, so that tiles of the past are shared and cached. */
@@ -157,12 +170,14 @@ function drawOnce(): void {
 }
 
 function drawMovers(now: number): void {
+  const began = performance.now();
   groups = s.movers.groups(theme.value, now);
   const off = s.hidden.value.has("movers");
   const inject = Object.fromEntries(
     GROUPS.map((g) => [g, { data: groups![g], iconAtlas: atlas.atlas, iconMapping: atlas.mapping, visible: !off, billboard: false, sizeScale: moverScale() }]),
   );
   twin.setGroup("movers", pydeckLayers(moverJson, inject));
+  s.spent.movers_ms += performance.now() - began;
 }
 
 /** Arrows shrink with the city, so that four hundred vehicles stay a texture and events stand out. */

@@ -186,7 +186,11 @@ export let live_socket: Live | null = null;
 let cardsDue = 0;
 let caughtTimer = 0;
 
+/** What the wall has cost and taken since it was opened: for figures, and for whoever wonders why a screen is slow. */
+export const spent = { movers_ms: 0, frames: 0, entries: 0 };
+
 function heard(entry: Entry): void {
+  spent.entries += 1;
   if (entry.event) takeEvent(entry.event as Event, entry.class === "case" && /^(open|create|report|insert|start|collect)/.test(entry.action));
   if (entry.class === "case" && moment.value === null) refreshSoon();
   if (entry.thing && selected.value?.type === "thing" && thing.value?.num === entry.thing.num) void openThing(String(entry.thing.num));
@@ -227,7 +231,10 @@ export function goLive(): void {
     frame: (frame) => {
       live.value = { ...live.value, heard: Date.now(), lag_ms: Date.now() + live.value.skew_ms - frame.t_ms };
       if (moment.value !== null) return;
-      movers.apply(frame, performance.now(), movers.size === 0);
+      const began = performance.now();
+      movers.apply(frame, began, movers.size === 0);
+      spent.frames += 1;
+      spent.movers_ms += performance.now() - began;
       moverCount.value = movers.size;
       onFrame.forEach((f) => f());
     },
