@@ -59,6 +59,7 @@ from services.tiles.ogc import router as ogc_tiles
 from services.tiles.short import ShortWay
 from services.tiles.wmts import router as wmts
 from services.versions.endpoints import router as versions
+from services.wall.endpoints import router as wall
 from services.web import auth, described, errors, meters
 from services.web.access import Access
 from services.web.head import Head
@@ -109,7 +110,7 @@ def create_app() -> FastAPI:
         desk, events, dispatch, efficiency, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
-        tickets, ota, indicators, policies,
+        tickets, ota, indicators, policies, wall,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)
