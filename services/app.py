@@ -18,6 +18,8 @@ from services.codes.endpoints import router as codes
 from services.devices.endpoints import router as devices
 from services.dispatch.endpoints import router as dispatch
 from services.dispatch.roads import warm as warm_roads
+from services.efficiency.endpoints import router as efficiency
+from services.events.desk import router as desk
 from services.events.endpoints import router as events
 from services.features.endpoints import router as features
 from services.features.items import history
@@ -58,6 +60,7 @@ from services.tiles.ogc import router as ogc_tiles
 from services.tiles.short import ShortWay
 from services.tiles.wmts import router as wmts
 from services.versions.endpoints import router as versions
+from services.wall.endpoints import router as wall
 from services.web import auth, described, errors, meters
 from services.web.access import Access
 from services.web.head import Head
@@ -105,10 +108,10 @@ def create_app() -> FastAPI:
     described.install(app)
     for router in (
         tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
-        events, dispatch, open311, things, positions, boards, files, live,
+        desk, events, dispatch, efficiency, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
-        tickets, ota, policies, citizens, indicators,
+        tickets, ota, indicators, policies, wall, citizens,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)
