@@ -34,7 +34,7 @@ def run(size: int) -> list[Figure]:
     """Measure on a database of its own; size is the number of cases of each client."""
     each = size or EACH
     with database():
-        _say_crews()
+        _seat_department()
         limit = _clients(_bare, each)[0]
         rate, cpu = _clients(_work, each)
         won, lost = _race()
@@ -50,13 +50,13 @@ def run(size: int) -> list[Figure]:
     return made
 
 
-def _say_crews() -> None:
+def _seat_department() -> None:
     """Organisations are seeded by set-up; the benchmark's database has them when people are made."""
     with db.engine("owner").begin() as conn:
         conn.execute(
             text(
                 "insert into twin.organisation (code, type, name) values "
-                "('d-310104', 'district', '{\"zh\": \"徐汇\"}') on conflict do nothing"
+                "('d-310104', 'city', '{\"zh\": \"徐汇\"}') on conflict do nothing"
             )
         )
 
