@@ -11,8 +11,8 @@ import { spanQuery } from "./page";
 
 type Cells = GeoJSON.FeatureCollection<GeoJSON.Polygon, { n: number; late: number }>;
 const SIZES = [500, 1000, 2000];
-// Even steps of lightness, told apart by any eye.
-const RAMP: [number, number, number][] = [[253, 231, 37], [94, 201, 98], [33, 145, 140], [59, 82, 139], [68, 1, 84]];
+// One hue in even steps of lightness: much stands out of the ground, little stays near it, on paper and at night.
+const RAMPS: Record<string, [number, number, number][]> = { day: [[214, 229, 238], [150, 196, 222], [74, 150, 198], [16, 98, 158], [4, 52, 100]], night: [[28, 52, 66], [32, 88, 118], [44, 134, 178], [96, 184, 226], [200, 236, 255]] };
 
 export function Heat({ days }: { days: number }) {
   const host = useRef<HTMLDivElement>(null);
@@ -34,15 +34,15 @@ export function Heat({ days }: { days: number }) {
   useEffect(() => { get<Cells>(`/api/v1/efficiency/heat.geojson?cell_m=${size}${category ? `&category=${category}` : ""}&${spanQuery(days)}`).then(setCells, (e: Error) => s.tell(e.message, true)); }, [days, category, size]);
   const most = Math.max(1, ...(cells?.features.map((f) => f.properties.n) ?? [1]));
   useEffect(() => {
-    const night = theme.value === "night";
-    const ink = (n: number): [number, number, number, number] => { const share = most <= 1 ? 0 : (n - 1) / (most - 1), at = Math.min(0.999, share) * (RAMP.length - 1), i = Math.floor(at), f = at - i; const [a, b] = night ? [RAMP[RAMP.length - 1 - i]!, RAMP[RAMP.length - 2 - i]!] : [RAMP[i]!, RAMP[i + 1]!]; return [0, 1, 2].map((k) => Math.round(a[k]! + (b[k]! - a[k]!) * f)).concat(190) as [number, number, number, number]; };
+    const ramp = RAMPS[theme.value]!;
+    const ink = (n: number): [number, number, number, number] => { const share = most <= 1 ? 0 : (n - 1) / (most - 1), at = Math.min(0.999, share) * (ramp.length - 1), i = Math.floor(at), f = at - i; const [a, b] = [ramp[i]!, ramp[i + 1]!]; return [0, 1, 2].map((k) => Math.round(a[k]! + (b[k]! - a[k]!) * f)).concat(190) as [number, number, number, number]; };
     made.current?.setGroup("heat", cells ? [new GeoJsonLayer<{ n: number; late: number }>({ id: "heat", data: cells as never, pickable: true, stroked: true, filled: true, getFillColor: (f) => ink(f.properties.n), getLineColor: [255, 255, 255, 90], lineWidthUnits: "pixels", getLineWidth: 0.75, updateTriggers: { getFillColor: [most, theme.value] } })] : []);
   }, [cells, most, theme.value]);
   return (
     <div class="heat"><div ref={host} class="mapfull" role="application" aria-label={t("eff.tab.heat")} />
       <section class="mapcard"><label class="field"><span>{t("evl.category")}</span><select value={category} onChange={(e) => setCategory(e.currentTarget.value)}><option value="">{t("evl.state.all")}</option>{kinds.map((k) => <option value={k.key}>{tt(k.title)}</option>)}</select></label>
         <div class="switch" role="group" aria-label={t("eff.cell")}>{SIZES.map((m) => <button aria-pressed={size === m} onClick={() => setSize(m)}>{m < 1000 ? `${m} m` : `${m / 1000} km`}</button>)}</div>
-        <div class="legend"><span class="ramp" style={{ background: `linear-gradient(90deg, ${(theme.value === "night" ? [...RAMP].reverse() : RAMP).map((c) => `rgb(${c.join(",")})`).join(",")})` }} /><span class="ends2 small muted"><span>1</span><span>{t("eff.percell")}</span><span>{num(most)}</span></span></div></section>
+        <div class="legend"><span class="ramp" style={{ background: `linear-gradient(90deg, ${RAMPS[theme.value]!.map((c) => `rgb(${c.join(",")})`).join(",")})` }} /><span class="ends2 small muted"><span>1</span><span>{t("eff.percell")}</span><span>{num(most)}</span></span></div></section>
       {tip && <div class="maptip" style={{ left: `${tip.x + 14}px`, top: `${tip.y + 14}px` }}><b>{t("evl.count", { n: num(tip.n) })}</b>{tip.late > 0 && <span class="muted small">{t("eff.latehere", { n: num(tip.late) })}</span>}</div>}
     </div>
   );
