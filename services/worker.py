@@ -29,6 +29,7 @@ from twin import (
     searchkeys,
 )
 from twin.alarms.engine import Engine
+from twin.indicators.cells import Follower
 from twin.log import start_logging
 from twin.ota import rollouts
 from twin.ota.repository import repository
@@ -51,6 +52,7 @@ ALARM_EVERY_S = 0.2
 NORTH_EVERY_S = 0.5
 OUTLOOK_EVERY_S = 10.0
 DEVICES_EVERY_S = 5.0
+COUNT_EVERY_S = 2.0
 _stop = threading.Event()
 
 
@@ -146,6 +148,7 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(_retire, RETIRE_EVERY_S), daemon=True),
         # A pass of alarms is one transaction: what it had taken stands there again.
         threading.Thread(target=_repeat, args=(Engine().once, ALARM_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(Follower().once, COUNT_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(_devices, DEVICES_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Outlook().once, OUTLOOK_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Delivery().once, NORTH_EVERY_S), daemon=True),

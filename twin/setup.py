@@ -22,6 +22,7 @@ from twin import (
     schema,
 )
 from twin.alarms import published as alarms
+from twin.indicators import checking as indicators
 from twin.kinds import Kind
 from twin.products import Product
 from twin.settings import settings
@@ -54,6 +55,7 @@ def publish_shipped(*, people: bool = True) -> dict[str, int]:
         for product in products.running(conn, fresh=True).values():
             store.ensure(conn, product)
         counts["rules"] = alarms.publish_shipped(conn, ACTOR)
+        counts["indicators"] = indicators.publish_shipped(conn, ACTOR)
         calendar.seed(conn, "sh-workday")
     ledger.ensure_key(settings().home)
     with db.engine("app").begin() as conn:

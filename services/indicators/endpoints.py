@@ -1,0 +1,81 @@
+"""HTTP doors of indicators: /api/v1/indicators/board, /{key}, /{key}/things, /checks, /acceptance."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+
+from services.indicators import service
+from services.web.auth import Person
+from services.web.params import Moment, moment
+from twin import calendar, db
+from twin.indicators import acceptance, measuring
+
+router = APIRouter(prefix="/api/v1/indicators", tags=["indicators"])
+Topic = Literal[
+    "greening", "forestry", "sanitation", "appearance", "landscape", "activity", "events", "devices",
+    "data", "government",
+]  # fmt: skip
+Code = Annotated[str | None, Query(max_length=16)]
+Key = Annotated[str, Path(max_length=81, pattern="^[a-z][a-z0-9_]*[.][a-z][a-z0-9_]*$")]
+
+
+def _day(at: str | None) -> date:
+    then = moment(at)
+    return measuring.today() if then is None else then.astimezone(calendar.ZONE).date()
+
+
+@router.get("/board")
+def board(
+    person: Person, topic: Topic | None = None, district: Code = None, at: Moment = None
+) -> dict[str, Any]:
+    """Return the indicators of a topic with value, target, trend; of a past day with `at`."""
+    with db.engine("app").connect() as conn:
+        return service.board(conn, person, topic, district, _day(at))
+
+
+@router.get("/checks")
+def checks(person: Person, at: Moment = None) -> dict[str, Any]:
+    """Return the declared checks between indicators and whether they hold."""
+    with db.engine("app").connect() as conn:
+        return {"checks": service.checks(conn, person, _day(at))}
+
+
+@router.get("/acceptance")
+def accepted(person: Person) -> dict[str, Any]:
+    """Return each number that the documents ask for: formula, live value, target, evidence."""
+    with db.engine("app").connect() as conn:
+        return {"items": service.accepted(conn, person, acceptance.items(), _day(None))}
+
+
+@router.get("/{key}")
+def one(key: Key, person: Person, district: Code = None, at: Moment = None) -> dict[str, Any]:
+    """Return an indicator with its definition, sources, parts and value by district and street."""
+    with db.engine("app").connect() as conn:
+        return service.one(conn, person, key, district, _day(at))
+
+
+@router.get("/{key}/map")
+def areas(
+    key: Key, person: Person, by: Literal["district", "street"] = "district",
+    district: Code = None, at: Moment = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the value in each district or street as GeoJSON."""
+    with db.engine("app").connect() as conn:
+        return service.areas(conn, person, key, by, district, _day(at))
+
+
+@router.get("/{key}/things")
+def things(
+    key: Key, person: Person, district: Code = None, street: Code = None, counted: bool = True,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the things behind a number; of a share with `counted=false` those that fall short."""
+    with db.engine("app").connect() as conn:
+        return service.things(
+            conn, person, key, district=district, street=street, counted=counted, limit=limit,
+            offset=offset, day=_day(None),
+        )  # fmt: skip
