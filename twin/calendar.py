@@ -1,101 +1,186 @@
-"""Working time: days from a table, spans of a working day, adding and measuring seconds.
+"""Working time: a declared calendar as prefix sums of working seconds; adding is one bisection.
 
-Days are seeded from the published holiday notices; a year that is not published yet falls back to
-Monday–Friday and every deadline in it is marked provisional.
+A year that is not published yet falls back to the plain week without the fixed holidays, and every
+deadline that reaches into it is provisional until the calendar is published.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import chinese_calendar
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from twin import declarations
+from twin.errors import BadRequest, DeclarationError
+
+KIND_OF = "calendar"
 ZONE = ZoneInfo("Asia/Shanghai")
-# Office hours of the city's departments; a dated parameter once an office says otherwise.
-SPANS = ((time(8, 30), time(12, 0)), (time(13, 0), time(17, 30)))
-FIRST_YEAR, LAST_YEAR = 2024, 2026
-_FAR = 3660
+FIRST, LAST = date(2010, 1, 1), date(2060, 12, 31)
+DAY_S = 86_400
+Fault = tuple[tuple[Any, ...], str]
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """A moment, and whether the calendar up to it is confirmed."""
+    """A moment, and whether the calendar up to it is still to be published."""
 
     at: datetime
     provisional: bool
 
 
 class Calendar:
-    """Working days of one calendar; days it does not know are Monday–Friday, provisionally."""
+    """The working time of one declared calendar."""
 
-    def __init__(self, days: Mapping[date, bool]) -> None:
-        self.days = days
+    def __init__(self, doc: Mapping[str, Any]) -> None:
+        self.key = str(doc["key"])
+        self.week = frozenset(doc["week"])
+        self.spans = [(_seconds(a), _seconds(b)) for a, b in doc["spans"]]
+        self.day_s = sum(b - a for a, b in self.spans)
+        self.fixed = frozenset(doc.get("fixed", ()))
+        self.always = bool(doc.get("always"))
+        self.years = {
+            int(year): (frozenset(said.get("rest", ())), frozenset(said.get("work", ())))
+            for year, said in doc.get("years", {}).items()
+        }
+
+    def published(self, year: int) -> bool:
+        """Tell whether the days of a year are known and not only assumed."""
+        return self.always or year in self.years
 
     def works(self, day: date) -> bool:
         """Tell whether a day is a working day."""
-        known = self.days.get(day)
-        return day.weekday() < 5 if known is None else known
+        said = f"{day:%m-%d}"
+        plain = day.isoweekday() in self.week
+        if day.year in self.years:
+            rest, work = self.years[day.year]
+            return said in work or (plain and said not in rest)
+        return plain and (self.always or said not in self.fixed)
+
+    @cached_property
+    def _before(self) -> list[int]:
+        """The number of working days before each day from FIRST on."""
+        total, sums, day = 0, [], FIRST
+        while day <= LAST:
+            sums.append(total)
+            total += self.works(day)
+            day += timedelta(days=1)
+        return [*sums, total]
+
+    def _reckoned(self, at: datetime) -> float:
+        """Return the working seconds from FIRST to a moment."""
+        local = at.astimezone(ZONE)
+        i = self._index(local.date())
+        done = self._before[i] * self.day_s
+        if self._before[i + 1] == self._before[i]:
+            return done
+        second = (local - datetime.combine(local.date(), time(), ZONE)).total_seconds()
+        return done + sum(min(max(second - a, 0.0), b - a) for a, b in self.spans)
+
+    @staticmethod
+    def _index(day: date) -> int:
+        if not FIRST <= day <= LAST:
+            raise BadRequest(f"{day} lies outside what calendars know ({FIRST} to {LAST}).")
+        return (day - FIRST).days
 
     def add(self, start: datetime, seconds: float) -> Deadline:
-        """Return the moment after that many working seconds (start and result in UTC)."""
-        local = start.astimezone(ZONE)
-        left, provisional = seconds, False
-        for i in range(_FAR):
-            day = local.date() + timedelta(days=i)
-            if not self.works(day):
-                continue
-            provisional |= day not in self.days
-            for begin, end in _spans(day):
-                length = (end - max(begin, local)).total_seconds()
-                if length <= 0:
-                    continue
-                if left <= length:
-                    at = max(begin, local) + timedelta(seconds=left)
-                    return Deadline(at.astimezone(UTC), provisional)
-                left -= length
-        raise ValueError("more than ten years of working time")
+        """Return the moment after that many working seconds (UTC); fewer than none reach back."""
+        goal = self._reckoned(start) + seconds
+        if seconds == 0:
+            return Deadline(start.astimezone(UTC), not self.published(start.astimezone(ZONE).year))
+        if not 0 < goal <= self._before[-1] * self.day_s:
+            raise BadRequest("This deadline lies outside what calendars know.")
+        # The last day that begins before the goal is reached: its end is the goal at the latest.
+        i = bisect_left(self._before, goal, key=lambda days: days * self.day_s) - 1
+        left, day = goal - self._before[i] * self.day_s, FIRST + timedelta(days=i)
+        for a, b in self.spans:
+            if left <= b - a:
+                at = datetime.combine(day, time(), ZONE) + timedelta(seconds=a + left)
+                return Deadline(at.astimezone(UTC), self._provisional(start, at))
+            left -= b - a
+        raise AssertionError("a working day holds its own seconds")
+
+    def _provisional(self, start: datetime, end: datetime) -> bool:
+        a, b = sorted((start.astimezone(ZONE).year, end.astimezone(ZONE).year))
+        return any(not self.published(year) for year in range(a, b + 1))
 
     def between(self, start: datetime, end: datetime) -> float:
         """Return the working seconds from start to end; 0 when end is earlier."""
-        a, b = start.astimezone(ZONE), end.astimezone(ZONE)
-        total, day = 0.0, a.date()
-        while day <= b.date():
-            if self.works(day):
-                for begin, stop in _spans(day):
-                    total += max(0.0, (min(stop, b) - max(begin, a)).total_seconds())
-            day += timedelta(days=1)
-        return total
+        return max(0.0, self._reckoned(end) - self._reckoned(start))
+
+    def add_days(self, start: datetime, days: int) -> Deadline:
+        """Return the end of the n-th working day after the day of start, as the law counts days."""
+        local = start.astimezone(ZONE).date()
+        goal = self._before[self._index(local) + 1] + max(days, 0)
+        i = bisect_left(self._before, goal) - 1
+        if not 0 <= i <= (LAST - FIRST).days or (days > 0 and self._before[i + 1] != goal):
+            raise BadRequest("This deadline lies outside what calendars know.")
+        day = FIRST + timedelta(days=i) if days > 0 else local
+        at = datetime.combine(day, time(), ZONE) + timedelta(seconds=self.spans[-1][1])
+        return Deadline(at.astimezone(UTC), self._provisional(start, at))
+
+    def days_between(self, start: datetime, end: datetime) -> int:
+        """Return the working days after the day of start up to the day of end, that one included."""
+        a, b = (self._index(moment.astimezone(ZONE).date()) for moment in (start, end))
+        return max(0, self._before[b + 1] - self._before[a + 1])
 
 
-def _spans(day: date) -> list[tuple[datetime, datetime]]:
-    return [(datetime.combine(day, a, ZONE), datetime.combine(day, b, ZONE)) for a, b in SPANS]
+def _seconds(said: str) -> int:
+    hours, minutes = said.split(":")
+    return int(hours) * 3600 + int(minutes) * 60
+
+
+def faults(doc: Mapping[str, Any]) -> list[Fault]:
+    """Return what a calendar cannot mean: each with the path of the key."""
+    found: list[Fault] = []
+    last = -1
+    for i, (a, b) in enumerate((_seconds(a), _seconds(b)) for a, b in doc["spans"]):
+        if not last <= a < b:
+            found.append((("spans", i), "spans follow one another and end after they begin"))
+        last = b
+    for year, said in doc.get("years", {}).items():
+        for key in ("rest", "work"):
+            found += [
+                (("years", year, key, i), f"{year}-{day} is no day")
+                for i, day in enumerate(said.get(key, ()))
+                if not _is_day(int(year), day)
+            ]
+        for day in set(said.get("rest", ())) & set(said.get("work", ())):
+            found.append((("years", year), f"{day} is both a day off and a day worked"))
+    return found
+
+
+def _is_day(year: int, said: str) -> bool:
+    try:
+        date.fromisoformat(f"{year}-{said}")
+    except ValueError:
+        return False
+    return True
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read and check a calendar file; DeclarationError names file, line and key."""
+    doc, lines = declarations.read(KIND_OF, path)
+    for where, why in faults(doc):
+        line = declarations.line_of(lines, where)
+        raise DeclarationError(str(path), line, ".".join(map(str, where)), why)
+    return doc
+
+
+_known: dict[tuple[str, str, int], Calendar] = {}
 
 
 def load(conn: Connection, name: str) -> Calendar:
-    """Return a calendar of twin.calendar_day."""
-    rows = conn.execute(
-        text("select day, kind from twin.calendar_day where calendar = :n"), {"n": name}
-    )
-    return Calendar({r.day: r.kind == "work" for r in rows})
-
-
-def seed(conn: Connection, name: str) -> int:
-    """Fill a calendar from the published notices where a day is still missing."""
-    rows = []
-    day = date(FIRST_YEAR, 1, 1)
-    while day.year <= LAST_YEAR:
-        kind = "work" if chinese_calendar.is_workday(day) else "rest"
-        rows.append({"n": name, "d": day, "k": kind})
-        day += timedelta(days=1)
-    done = conn.execute(
-        text(
-            "insert into twin.calendar_day (calendar, day, kind, source, confirmed) "
-            "values (:n, :d, :k, 'State Council holiday notices', true) on conflict do nothing"
-        ),
-        rows,
-    )
-    return done.rowcount
+    """Return the calendar that runs under this name; kept in memory a version."""
+    key = declarations.newest(conn, KIND_OF, name)
+    if key not in _known:
+        if len(_known) > 64:
+            _known.clear()
+        _known[key] = Calendar(declarations.kept(conn, KIND_OF, name, key[2]))
+    return _known[key]

@@ -174,6 +174,36 @@ def version(conn: Connection, kind_of: str, key: str, number: int) -> dict[str, 
     return doc | {"_version": number}
 
 
+# A published version never changes, so it is read once a process; the database is part of the key.
+_kept: dict[tuple[str, str, str, int], dict[str, Any]] = {}
+_KEPT = 256
+_NEWEST = text("select max(version) from twin.declaration where kind_of = :k and key = :key")
+
+
+def _where(conn: Connection) -> str:
+    at = conn.engine.url
+    return f"{at.host}:{at.port}/{at.database}"
+
+
+def newest(conn: Connection, kind_of: str, key: str) -> tuple[str, str, int]:
+    """Return (database, key, version) of what runs: a name that never means anything else."""
+    number = conn.execute(_NEWEST, {"k": kind_of, "key": key}).scalar()
+    if number is None:
+        raise NotFound(f"No {kind_of} is called {key}.")
+    return _where(conn), key, int(number)
+
+
+def kept(conn: Connection, kind_of: str, key: str, number: int) -> dict[str, Any]:
+    """Return one published version from memory; whoever gets it leaves it as it is."""
+    name = (_where(conn), kind_of, key, number)
+    found = _kept.get(name)
+    if found is None:
+        if len(_kept) >= _KEPT:
+            _kept.clear()
+        found = _kept[name] = version(conn, kind_of, key, number)
+    return found
+
+
 def differs(conn: Connection, kind_of: str, key: str, doc: dict[str, Any]) -> bool:
     """Tell whether a shipped document would become a new version: it differs and no local edit stands."""
     found = conn.execute(

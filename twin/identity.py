@@ -237,6 +237,7 @@ def actor_of(conn: Connection, row: Any) -> Actor:
         area=place.area,
         clearance=1 if wants else row.clearance,
         crew=row.crew,
+        organisation=row.organisation,
         session=str(said["session_id"]) if said.get("session_id") else None,
         strong_until=strong.timestamp() if strong else 0.0,
         wants=wants,

@@ -22,12 +22,12 @@ def _remember(key: str, conn: Connection, sql: str) -> dict[str, Any]:
 
 
 def things(conn: Connection) -> Mapping[str, str]:
-    """Return the name of each district, street and crew by code."""
+    """Return the name of each district, street, crew and organisation by code."""
     return _remember(
         "things",
         conn,
         "select code, name from twin.thing where kind in ('district', 'street', 'crew') "
-        "and gone_at is null",
+        "and gone_at is null union all select code, name->>'zh' from twin.organisation",
     )
 
 

@@ -15,7 +15,7 @@ from cel_expr_python import cel
 from twin.errors import BadRequest
 
 MAX_CHARS = 2000
-NAMES = ("c", "p", "actor")
+NAMES = ("c", "p", "actor", "children", "duty")
 _MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 
 

@@ -38,6 +38,7 @@ class Actor:
     districts: tuple[str, ...] | None = None
     clearance: int = 1
     crew: str | None = None
+    organisation: str | None = None  # its place in the tree: what a department or contractor holds
     streets: tuple[str, ...] | None = None
     area: str | None = None  # hex EWKB in EPSG:4326: grids, villages or contract sections together
     kinds: frozenset[str] | None = None

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, text
 
 from twin import (
     alter,
-    calendar,
     db,
     declarations,
     identity,
@@ -17,7 +16,7 @@ from twin import (
     ledger,
     organisations,
     passwords,
-    processes,
+    policies,
     products,
     schema,
 )
@@ -45,18 +44,13 @@ def publish_shipped(*, people: bool = True) -> dict[str, int]:
         running = kinds.catalogue(conn)
         for kind in kinds.shipped():
             counts["kinds"] += _publish(conn, kind, running.get(kind.kind))
-        for process in processes.shipped():
-            done = declarations.publish(
-                conn, "process", process["key"], process, origin="shipped", actor=ACTOR
-            )
-            counts["processes"] += done is not None
         for product in products.shipped():
             counts["products"] += _publish_product(conn, product)
         for product in products.running(conn, fresh=True).values():
             store.ensure(conn, product)
         counts["rules"] = alarms.publish_shipped(conn, ACTOR)
         counts["indicators"] = indicators.publish_shipped(conn, ACTOR)
-        calendar.seed(conn, "sh-workday")
+        counts["policies"] = policies.publish_shipped(conn, ACTOR)
     ledger.ensure_key(settings().home)
     with db.engine("app").begin() as conn:
         organisations.seed(conn, demo=settings().demo_people, actor=ACTOR)

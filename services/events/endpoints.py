@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from services.events import repository, service
-from services.events.schemas import Act, NewEvent
+from services.events.schemas import Act, Bulk, NewEvent
 from services.web import xml
 from services.web.auth import Person
 from services.web.once import once
@@ -30,41 +30,100 @@ def categories(person: Person) -> list[dict[str, Any]]:
     return [{"key": key, "service_code": key, **kind} for key, kind in said["categories"].items()]
 
 
-@router.get("/events", responses=xml.ALSO)
-def events(
-    person: Person,
+Codes = Annotated[str | None, Query(max_length=400)]
+
+
+def asked(
     state: Literal["open", "closed", "all"] = "open",
     bbox: Annotated[str | None, Query(max_length=128)] = None,
     district: Annotated[str | None, Query(max_length=12)] = None,
     holder: Annotated[str | None, Query(max_length=64)] = None,
+    category: Codes = None,
+    department: Annotated[str | None, Query(max_length=64)] = None,
+    source: Annotated[str | None, Query(max_length=64)] = None,
+    severity: Annotated[str | None, Query(pattern=r"^[1-4](,[1-4])*$", max_length=8)] = None,
+    stage: Annotated[str | None, Query(pattern=r"^[1-9](,[1-9])*$", max_length=18)] = None,
+    status: Codes = None,
+    words: Annotated[str | None, Query(alias="text", max_length=80)] = None,
+    late: bool | None = None,
+    opened_from: Moment = None,
+    opened_to: Moment = None,
+    tag: Annotated[str | None, Query(max_length=40)] = None,
+    parent: Annotated[str | None, Query(max_length=40)] = None,
+    process: Literal["event.city", "event.supervise"] = PROCESS,  # type: ignore[assignment]
+) -> repository.Asked:
+    """Return what a list of events is narrowed to; lists are separated by commas."""
+    return repository.Asked(
+        state=state, bbox=box(bbox), district=district, holder=holder, category=_list_of(category),
+        department=department, source=source, severity=_numbers(severity), stage=_numbers(stage),
+        state_is=_list_of(status), words=words, late=late, opened_from=moment(opened_from),
+        opened_to=moment(opened_to), tag=tag, parent=parent, process=process,
+    )  # fmt: skip
+
+
+def _list_of(said: str | None) -> list[str] | None:
+    return said.split(",") if said else None
+
+
+def _numbers(said: str | None) -> list[int] | None:
+    return [int(n) for n in said.split(",")] if said else None
+
+
+@router.get("/events", responses=xml.ALSO)
+def events(
+    person: Person,
+    narrow: Annotated[repository.Asked, Depends(asked)],
     at: Moment = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
+    sort: Literal["severity", "opened", "-opened", "due", "-due", "entered", "code"] = "severity",
     f: Literal["json", "xml"] = "json",
 ) -> Any:
     """List events now, or as they stood at a moment."""
     person.need("event.read")
-    said = _list(person, state, box(bbox), district, holder, moment(at), limit, cursor)
+    said = _list(person, narrow, moment(at), limit, cursor, sort)
     if f == "xml":
         return Response(xml.events(said["events"], said["next"]), media_type=xml.TYPE)
     return said
 
 
 def _list(
-    person: Actor, state: str, bbox: Any, district: str | None, holder: str | None,
-    then: datetime | None, limit: int, cursor: str | None,
+    person: Actor, narrow: repository.Asked, then: datetime | None, limit: int,
+    cursor: str | None, sort: str,
 ) -> dict[str, Any]:  # fmt: skip
     with db.engine("app").connect() as conn:
         view = View(conn)
         if then is not None:
-            found = cases.at_moment(conn, person, then, open_only=state == "open")
+            found = cases.at_moment(
+                conn, person, then, open_only=narrow.state == "open", process=narrow.process
+            )
             shown = [view.show(c, person, then) for c in found]
             return {"events": _sorted(shown), "total": len(shown), "next": None}
         found, total, following = repository.listed(
-            conn, person, state=state, bbox=bbox, district=district, holder=holder,
-            limit=limit, cursor=cursor,
-        )  # fmt: skip
+            conn, person, narrow, sort=sort, limit=limit, cursor=cursor
+        )
         return {"events": [view.show(c, person) for c in found], "total": total, "next": following}
+
+
+@router.post("/events/bulk")
+def bulk(body: Bulk, person: Person, idempotency_key: Key = None) -> dict[str, Any]:
+    """Perform an action on many events: what was done, and why the rest was not."""
+    person.need("event.read")
+    with db.engine("app").begin() as conn:
+        return once(
+            conn, person, idempotency_key, body.model_dump(),
+            lambda: service.bulk(conn, person, body),
+        )  # fmt: skip
+
+
+@router.get("/events/{key}/duplicates")
+def duplicates(
+    key: str, person: Person, limit: Annotated[int, Query(ge=1, le=20)] = 5
+) -> list[dict[str, Any]]:
+    """Rank the open events that this one may be a second report of, and earlier ones at the spot."""
+    person.need("event.read")
+    with db.engine("app").connect() as conn:
+        return service.duplicates(conn, person, key, limit)
 
 
 def _sorted(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -117,10 +176,8 @@ def tasks(person: Person) -> dict[str, Any]:
         raise Forbidden("Your account belongs to no crew; ask the administrator to set it.")
     with db.engine("app").connect() as conn:
         view = View(conn)
-        found, _, _ = repository.listed(
-            conn, person, state="open", bbox=None, district=None, holder=person.crew, limit=200,
-            cursor=None,
-        )  # fmt: skip
+        mine = repository.Asked(holder=person.crew)
+        found, _, _ = repository.listed(conn, person, mine, limit=200, cursor=None)
         shown = [view.show(c, person) for c in found]
         crew = {"code": person.crew, "name": view.names.get(person.crew)}
     return {"crew": crew, "tasks": sorted(shown, key=lambda e: e["due_at"] or "9")}

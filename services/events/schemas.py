@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,3 +31,33 @@ class Act(BaseModel):
     def params(self) -> dict[str, Any]:
         """Return what the action was given, bounded in size."""
         return dict(self.model_extra or {})
+
+
+class Chosen(BaseModel):
+    """What a list was narrowed to, as its address says it."""
+
+    model_config = ConfigDict(extra="forbid")
+    state: Literal["open", "closed", "all"] = "open"
+    district: str | None = Field(default=None, max_length=12)
+    holder: str | None = Field(default=None, max_length=64)
+    category: list[str] | None = Field(default=None, max_length=60)
+    department: str | None = Field(default=None, max_length=64)
+    source: str | None = Field(default=None, max_length=64)
+    severity: list[int] | None = Field(default=None, max_length=4)
+    stage: list[int] | None = Field(default=None, max_length=9)
+    text: str | None = Field(default=None, max_length=80)
+    late: bool | None = None
+    opened_from: datetime | None = None
+    opened_to: datetime | None = None
+    tag: str | None = Field(default=None, max_length=40)
+    bbox: tuple[float, float, float, float] | None = None
+
+
+class Bulk(BaseModel):
+    """An action on many events: named one by one, or by what a list was narrowed to."""
+
+    model_config = ConfigDict(extra="forbid")
+    keys: list[str] | None = Field(default=None, min_length=1, max_length=20_000)
+    filter: Chosen | None = None
+    action: str = Field(min_length=1, max_length=48)
+    params: dict[str, Any] = Field(default_factory=dict, max_length=20)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from services.events import repository
-from services.events.schemas import NewEvent
+from services.events.schemas import Bulk, NewEvent
 from services.web.params import place
-from twin import cases, names
+from twin import cases, merging, names
 from twin.errors import BadRequest, NotFound
 from twin.eventview import PROCESS, View
 from twin.scope import Actor, sees
@@ -73,14 +74,40 @@ def act(
 ) -> dict[str, Any]:
     """Perform an action and show the event after it."""
     case = cases.find(conn, actor, key)
+    _check_given(conn, actor, params)
+    done = cases.perform(conn, case["id"], action, actor=actor, params=params, version=version)
+    return View(conn).show(done, actor)
+
+
+def bulk(conn: Connection, actor: Actor, body: Bulk) -> dict[str, Any]:
+    """Perform an action on many events; each refusal says why."""
+    if (body.keys is None) == (body.filter is None):
+        raise BadRequest("Name the events by keys or by filter, one of the two.")
+    _check_given(conn, actor, body.params)
+    keys = body.keys
+    if body.filter is not None:
+        said = body.filter.model_dump(exclude={"text"}) | {"words": body.filter.text}
+        keys = repository.codes(conn, actor, repository.Asked(**said), cases.MAX_BULK)
+    return cases.bulk(conn, keys or [], body.action, actor=actor, params=body.params)
+
+
+def duplicates(conn: Connection, actor: Actor, key: str, limit: int) -> list[dict[str, Any]]:
+    """Rank what an event may be a second report of; then what was closed at the same spot."""
+    case = cases.find(conn, actor, key)
+    ranked = merging.ranked(conn, actor, case, limit=limit)
+    return [*ranked, *merging.earlier(conn, actor, case)]
+
+
+def _check_given(conn: Connection, actor: Actor, params: Mapping[str, Any]) -> None:
     for name, given in params.items():
         if isinstance(given, str) and len(given) > MAX_TEXT:
             raise BadRequest(f"{name} is longer than {MAX_TEXT} characters.")
-    check_photos(conn, params.get("photos") or [])
+    photos = params.get("photos") or []
+    if not isinstance(photos, list):
+        raise BadRequest("photos is a list of addresses of uploaded photos.")
+    check_photos(conn, photos)
     if "crew" in params:
         _check_crew(conn, actor, params["crew"])
-    done = cases.perform(conn, case["id"], action, actor=actor, params=params, version=version)
-    return View(conn).show(done, actor)
 
 
 def _check_crew(conn: Connection, actor: Actor, code: Any) -> None:

@@ -46,13 +46,13 @@ def test_report_dispatch_handle_verify_close(api: Api, photo: str) -> None:
         done = api.act(code, action, "patrol", **body)
         assert done.status_code == 200, done.text
     assert done.json()["photos"][0]["url"] == photo
-    assert status(api, code) == ("open", "待核查")
+    assert status(api, code) == ("open", "待审核")
     assert api.get(photo, "dispatcher").headers["content-type"] == "image/jpeg"
     assert api.get(photo + "?w=64", "dispatcher").status_code == 200
     closed = api.act(code, "close").json()
     assert closed["final"]
     assert closed["closed_at"]
-    assert status(api, code) == ("closed", "已结案")
+    assert status(api, code) == ("closed", "已办结")
 
     story = api.get(f"/api/v1/events/{code}/timeline").json()["entries"]
     assert [e["action"] for e in story] == [

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
+import chinese_calendar
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +15,10 @@ from twin import calendar, db
 from twin.calendar import ZONE, Calendar
 
 pytestmark = pytest.mark.usefixtures("database")
+PLAIN: dict[str, Any] = {
+    "key": "plain", "week": [1, 2, 3, 4, 5], "always": True,
+    "spans": [["08:30", "12:00"], ["13:00", "17:30"]],
+}  # fmt: skip
 
 
 def at(said: str) -> datetime:
@@ -48,8 +55,60 @@ def test_an_unpublished_year_is_provisional() -> None:
     st.integers(min_value=0, max_value=5 * 8 * 3600),
 )
 def test_between_undoes_add(start: datetime, seconds: int) -> None:
-    days = {date(2026, 1, 1) + timedelta(days=i): (date(2026, 1, 1) + timedelta(days=i)).weekday() < 5
-            for i in range(800)}  # fmt: skip
-    plain = Calendar(days)
+    plain = Calendar(PLAIN)
     begin = start.replace(tzinfo=UTC)
     assert plain.between(begin, plain.add(begin, seconds).at) == pytest.approx(seconds, abs=1e-3)
+
+
+def test_ten_thousand_random_deadlines_are_those_of_counting_minutes() -> None:
+    """The other side knows nothing of ours: it lists every working minute of three years."""
+    minutes = counted_minutes()
+    gen = np.random.default_rng(5)
+    first = int(datetime(2024, 1, 1, tzinfo=ZONE).timestamp()) // 60
+    last = int(datetime(2026, 12, 1, tzinfo=ZONE).timestamp()) // 60
+    starts = gen.integers(first, last, 10_000)
+    spans = gen.integers(1, 10 * 480, 10_000)
+    with db.engine("owner").connect() as conn:
+        made = calendar.load(conn, "sh-workday")
+    wrong, known = [], 0
+    for start, span in zip(starts.tolist(), spans.tolist(), strict=True):
+        at = int(np.searchsorted(minutes, start)) + span - 1
+        if at >= len(minutes):
+            continue
+        known += 1
+        due = made.add(datetime.fromtimestamp(start * 60, UTC), span * 60)
+        if due.provisional or due.at.timestamp() != (minutes[at] + 1) * 60:
+            wrong.append((start, span, due))
+    assert known > 9_900
+    assert not wrong
+
+
+def counted_minutes() -> np.ndarray:
+    day, found = date(2024, 1, 1), []
+    while day.year < 2027:
+        if chinese_calendar.is_workday(day):
+            noon = int(datetime(day.year, day.month, day.day, tzinfo=ZONE).timestamp()) // 60
+            found += [*range(noon + 510, noon + 720), *range(noon + 780, noon + 1050)]
+        day += timedelta(days=1)
+    return np.array(found)
+
+
+def test_legal_days_end_with_office_hours_and_skip_holidays() -> None:
+    with db.engine("owner").connect() as conn:
+        made = calendar.load(conn, "sh-workday")
+    assert made.add_days(at("2026-09-29 10:00"), 3).at == at("2026-10-09 17:30")
+    assert made.add_days(at("2026-11-20 23:00"), 1).at == at("2026-11-23 17:30")
+    assert made.days_between(at("2026-09-29 10:00"), at("2026-10-09 09:00")) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"spans": [["13:00", "12:00"]]}, "follow one another"),
+        ({"spans": [["08:00", "12:00"], ["11:00", "17:00"]]}, "follow one another"),
+        ({"years": {"2026": {"source": "x", "rest": ["02-30"]}}}, "no day"),
+        ({"years": {"2026": {"source": "x", "rest": ["02-03"], "work": ["02-03"]}}}, "both"),
+    ],
+)
+def test_a_calendar_that_cannot_be_is_refused(change: dict[str, object], why: str) -> None:
+    assert why in str(calendar.faults(PLAIN | change))

@@ -180,7 +180,8 @@ def test_deadlines_escalate_each_level_once() -> None:
                 text(
                     'update twin."case" set entered_at = now() - make_interval(mins => :m), '
                     "warn_at = now() - make_interval(mins => :m) + interval '24 minutes', "
-                    "due_at = now() - make_interval(mins => :m) + interval '30 minutes' where id = :id"
+                    "due_at = now() - make_interval(mins => :m) + interval '30 minutes', "
+                    "clock_from = now() - make_interval(mins => :m), next_at = now() where id = :id"
                 ),
                 {"m": minutes, "id": case["id"]},
             )

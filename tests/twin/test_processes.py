@@ -27,9 +27,9 @@ def broken(tmp_path: Path, find: str, put: str) -> Path:
     [
         ("initial: collected", "initial: nowhere", "initial", "no state"),
         ("to: dispatched", "to: lost", "actions.dispatch", "no state"),
-        ("    to: closed\n", "    to: handling\n", "states.closed", "no action leads here"),
-        ("guard: \"actor.crew == c.holder\"", 'guard: "actor.crow == "', "actions.accept.guard", "compile"),
-        ("via: register", "via: nothing", "actions.dispatch.via", "no action"),
+        ("    to: reviewing\n", "    to: handling\n", "states.reviewing", "no action leads here"),
+        ("guard: \"actor.crew == c.holder || ", 'guard: "crow == ', "actions.accept.guard", "compile"),
+        ("via: register", "via: nothing", "actions.assign.via", "no action"),
         ("auto: ", "otto: ", "actions.register.otto", "unexpected"),
         ("key: event.city", "key: event.city\nkey: event.twice", "key", "twice"),
         ("handling:   {normal: 8h", "handling:   {normal: soon", "deadlines.handling.normal", "match"),
@@ -55,10 +55,12 @@ def test_a_random_walk_visits_every_state_and_action_and_always_ends() -> None:
             state = doc["initial"]
             states.add(state)
             for _step in range(1000):
-                if doc["states"][state].get("final"):
+                ways = [n for n, a in doc["actions"].items() if state in a["from"]]
+                # A case that was filtered out or merged may come back; some end there.
+                if doc["states"][state].get("final") and (not ways or chance.random() < 0.5):
                     break
-                name = chance.choice([n for n, a in doc["actions"].items() if state in a["from"]])
-                state = doc["actions"][name]["to"]
+                name = chance.choice(ways)
+                state = processes.target(doc["actions"][name], state)
                 actions.add(name)
                 states.add(state)
             assert doc["states"][state].get("final"), "a walk of a thousand steps did not end"

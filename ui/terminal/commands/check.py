@@ -10,15 +10,15 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.codecs.explain import wrong_vectors
-from twin import alter, db, declarations, kinds, processes, products
+from twin import alter, db, declarations, kinds, policies, products
 from twin.errors import TwinError
 from twin.feed import owners
 from ui.terminal.output import finish
 
 READERS: dict[str, Callable[[Path], Any]] = {
     "kinds": kinds.read_file,
-    "processes": processes.read_file,
     "products": products.read_file,
+    **{one.folder: policies.read_file(one.kind) for one in policies.kinds().values()},
 }
 
 

@@ -1,0 +1,1 @@
+"""Policies of the city: processes, duty, filters, merging, intake, calendars, scheduling."""

@@ -1,0 +1,1 @@
+"""Parts of the process engine; `twin.cases` is its public face."""

@@ -1,0 +1,119 @@
+"""Processes and calendars as policies: what is checked against the installation, and what follows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from twin import calendar, cases, declarations, policies, processes
+from twin.policies import Doc, Fault
+from twin.process import clocks, rows
+from twin.scope import Actor, scope_sql
+
+
+def _process_known(conn: Connection, doc: Doc) -> list[Fault]:
+    """Return what a process names and the installation does not have."""
+    found: list[Fault] = []
+    there = declarations.current(conn, "process")
+    if doc.get("calendar") and doc["calendar"] not in declarations.current(conn, "calendar"):
+        found.append((("calendar",), f"no calendar is called {doc['calendar']}"))
+    acts = _acts() | {processes.SYSTEM_ACT}
+    for name, action in doc["actions"].items():
+        if action["act"] not in acts:
+            found.append((("actions", name, "act"), f"no role has the act {action['act']}"))
+        if "child" in action:
+            found += _child(there, ("actions", name, "child"), action["child"])
+    for i, level in enumerate(doc.get("escalate", ())):
+        if "child" in level:
+            found += _child(there, ("escalate", i, "child"), level["child"])
+    return found
+
+
+def _acts() -> set[str]:
+    declared, _ = declarations.read_yaml(declarations.DATA / "roles.yaml")
+    return {act for role in declared["roles"].values() for act in role["acts"]}
+
+
+def _child(there: dict[str, Any], path: tuple[Any, ...], how: Doc) -> list[Fault]:
+    if how["process"] not in there:
+        return [(path, f"no process is called {how['process']}")]
+    if how["category"] not in there[how["process"]].get("categories", {}):
+        return [(path, f"{how['process']} has no category {how['category']}")]
+    return []
+
+
+_RUNNING = text(
+    'select state, count(*) as n from twin."case" where process = :key and closed_at is null '
+    "group by state"
+)
+
+
+def _process_warnings(conn: Connection, doc: Doc) -> list[Fault]:
+    """Tell which running cases the new version could not hold if they were moved to it."""
+    return [
+        (("states",), f"{row.n} open cases are in {row.state}, which this version does not have; "
+                      "they go on with their own version")
+        for row in conn.execute(_RUNNING, {"key": doc["key"]})
+        if row.state not in doc["states"]
+    ]  # fmt: skip
+
+
+_LATELY = text(
+    f'select {rows.COLUMNS} from twin."case" c where process = :key and opened_at > :since '
+    "and {scope} order by opened_at desc limit 50000"
+)
+
+
+def _process_simulate(conn: Connection, actor: Actor, doc: Doc, days: int) -> dict[str, Any]:
+    """Tell which cases would have had another deadline in their present state."""
+    scope, params = scope_sql(actor, "c", rows.LEVEL)
+    sql = str(_LATELY).replace("{scope}", scope)
+    since = datetime.now(UTC) - timedelta(days=days)
+    found = conn.execute(text(sql), {"key": doc["key"], "since": since, **params}).all()
+    moved: list[dict[str, Any]] = []
+    changed = 0
+    for row in found:
+        case = dict(row._mapping)
+        was = _limit(rows.definition(conn, case), case)
+        now = _limit(doc, case)
+        if was != now:
+            changed += 1
+            if len(moved) < 2000:
+                moved.append(_moved(case, was, now))
+    return {"read": len(found), "changed": changed, "moved": moved}
+
+
+def _limit(said: Doc, case: dict[str, Any]) -> str:
+    if case["state"] not in said["states"]:
+        return "-"
+    limit = said.get("deadlines", {}).get(case["state"])
+    if limit is None:
+        return "-"
+    clock, seconds = clocks.limit_of(limit, case)
+    return f"{seconds / 3600:g} h {clock}"
+
+
+def _moved(case: dict[str, Any], was: str, now: str) -> dict[str, Any]:
+    return {"code": case["code"], "title": case["title"], "from": was, "to": now,
+            "lon": case["lon"], "lat": case["lat"]}  # fmt: skip
+
+
+def _calendar_published(conn: Connection, doc: Doc, version: int, _actor: str) -> dict[str, Any]:
+    return {"recomputed": cases.recompute_deadlines(conn, doc["key"], version)}
+
+
+policies.register(
+    policies.Kind(
+        kind="process", folder="processes", title={"zh": "流程", "en": "Processes"},
+        faults=processes.faults, known=_process_known, warnings=_process_warnings,
+        simulate=_process_simulate,
+    )
+)  # fmt: skip
+policies.register(
+    policies.Kind(
+        kind="calendar", folder="calendars", title={"zh": "日历", "en": "Calendars"},
+        faults=calendar.faults, published=_calendar_published,
+    )
+)  # fmt: skip

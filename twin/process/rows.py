@@ -1,0 +1,258 @@
+"""Cases as rows and as the journal keeps them; steps of many cases are written by two statements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from twin import declarations
+from twin.errors import NotFound, VersionConflict
+from twin.scope import SYSTEM, Actor, sees
+
+LEVEL = 2
+FIELDS = (
+    "id", "num", "code", "process", "process_version", "state", "title", "category", "holder",
+    "parent", "severity", "district", "street", "lon", "lat", "source", "source_id", "data",
+    "version", "opened_at", "entered_at", "due_at", "warn_at", "remaining_s", "escalated",
+    "provisional", "closed_at", "paused_state", "clock", "clock_from", "clock_s", "used_s", "next_at",
+)  # fmt: skip
+COLUMNS = ", ".join(
+    {"lon": "st_x(point) as lon", "lat": "st_y(point) as lat"}.get(f, f) for f in FIELDS
+)
+# What a step may change, with the type that it has in the table.
+CHANGED = {
+    "state": "text", "holder": "text", "severity": "int2", "data": "jsonb", "version": "int",
+    "entered_at": "timestamptz", "due_at": "timestamptz", "warn_at": "timestamptz",
+    "remaining_s": "int", "escalated": "real", "provisional": "bool", "closed_at": "timestamptz",
+    "parent": "uuid", "paused_state": "text", "clock": "text", "clock_from": "timestamptz",
+    "clock_s": "int", "used_s": "int", "next_at": "timestamptz", "process_version": "int",
+    "category": "text", "title": "text", "district": "text", "street": "text",
+}  # fmt: skip
+_ONE = text(f'select {COLUMNS} from twin."case" where id = :id for update')
+_MANY = text(f'select {COLUMNS} from twin."case" where id = any(:ids) order by id for update')
+Case = dict[str, Any]
+
+
+@dataclass
+class Step:
+    """One action done in memory: the case after it, and what the journal keeps of it."""
+
+    after: Case
+    action: str
+    actor: Actor
+    before: Mapping[str, Any] | None
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+
+def snapshot(case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the case as the journal keeps it: plain JSON values, times in RFC 3339."""
+    return {k: plain(v) for k, v in case.items()}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return str(value) if isinstance(value, UUID) else value
+
+
+_TIMES = tuple(f for f in FIELDS if f.endswith("_at") or f == "clock_from")
+_IDS = ("id", "parent")
+
+
+def revived(said: Mapping[str, Any]) -> Case:
+    """Return a case from its snapshot, times and ids as the table has them."""
+    case: Case = dict.fromkeys(FIELDS) | {"used_s": 0} | dict(said)
+    for name in _TIMES:
+        if isinstance(case[name], str):
+            case[name] = datetime.fromisoformat(case[name])
+    for name in _IDS:
+        if isinstance(case[name], str):
+            case[name] = UUID(case[name])
+    return case
+
+
+_PLACE = text(
+    "with p as (select st_setsrid(st_makepoint(:lon, :lat), 4326) as g) select "
+    "(select code from base.district, p where geom && g and st_covers(geom, g) limit 1), "
+    "(select code from base.street, p where geom && g and st_covers(geom, g) limit 1)"
+)
+
+
+def place_of(conn: Connection, lon: float, lat: float) -> tuple[str | None, str | None]:
+    """Return the district and street codes that the map has at a point (EPSG:4326)."""
+    row = conn.execute(_PLACE, {"lon": lon, "lat": lat}).one()
+    return row[0], row[1]
+
+
+def locked(conn: Connection, case_id: UUID, actor: Actor) -> Case:
+    """Return a case that the actor sees, held until the transaction ends."""
+    row = conn.execute(_ONE, {"id": case_id}).first()
+    if row is None or not (actor is SYSTEM or seen(actor, row)):
+        raise NotFound("There is no such event, or it is outside your districts.")
+    return dict(row._mapping)
+
+
+def locked_many(conn: Connection, ids: Sequence[UUID]) -> list[Case]:
+    """Return cases held until the transaction ends, in one order for everybody."""
+    return [dict(row._mapping) for row in conn.execute(_MANY, {"ids": list(ids)})]
+
+
+def seen(actor: Actor, row: Any) -> bool:
+    """Tell whether the actor may see the case of a row."""
+    return sees(actor, None, row.district, row.street, (row.lon, row.lat), level=LEVEL)
+
+
+def definition(conn: Connection, case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the definition that a case runs on: the version it was opened with."""
+    return declarations.kept(conn, "process", case["process"], case["process_version"])
+
+
+_JOURNAL = (
+    "insert into twin.journal (class, action, actor, subject, kind, version, district, level, lon, "
+    "lat, before, after, note) "
+)
+_POINT = "st_setsrid(st_makepoint({lon}, {lat}), 4326)"
+_SET = ", ".join(
+    [*(f"{name} = :{name}" for name in CHANGED), "point = " + _POINT.format(lon=":lon", lat=":lat")]
+)
+# A step is one statement: no crash can leave a move without its entry or an entry without its move.
+_STEP = text(
+    f'with moved as (update twin."case" set {_SET} where id = :id and version = :version - 1 '
+    f"returning id) {_JOURNAL} select 'case', :action, :actor, moved.id, 'event', :version, "
+    f":district, {LEVEL}, :lon, :lat, cast(:before as jsonb), cast(:snapshot as jsonb), "
+    "cast(:note as jsonb) from moved"
+).bindparams(bindparam("data", type_=JSONB))
+_RECORD = ", ".join(f"{name} {kind}" for name, kind in CHANGED.items())
+_MOVED = text(
+    f'update twin."case" c set {", ".join(f"{n} = r.{n}" for n in CHANGED)}, '
+    f"point = {_POINT.format(lon='r.lon', lat='r.lat')} "
+    f"from jsonb_to_recordset(cast(:rows as jsonb)) as r (id uuid, was int, lon float8, lat float8, {_RECORD}) "
+    "where c.id = r.id and c.version = r.was"
+)
+_ENTRIES = text(
+    f"{_JOURNAL} select 'case', r.action, r.actor, r.id, 'event', r.version, r.district, {LEVEL}, "
+    "r.lon, r.lat, r.before, r.after, r.note from jsonb_to_recordset(cast(:rows as jsonb)) as r "
+    "(action text, actor text, id uuid, version int, district text, lon float8, lat float8, "
+    "before jsonb, after jsonb, note jsonb)"
+)
+CHUNK = 1000
+
+
+def store(conn: Connection, steps: Sequence[Step]) -> None:
+    """Write steps, those of one case in order; VersionConflict when somebody was faster."""
+    if len(steps) == 1:
+        _store_one(conn, steps[0])
+        return
+    for i in range(0, len(steps), CHUNK):
+        _store_many(conn, steps[i : i + CHUNK])
+
+
+def _store_one(conn: Connection, step: Step) -> None:
+    said = {
+        **step.after, "action": step.action, "actor": step.actor.user,
+        "before": _json(step.before), "snapshot": _json(snapshot(step.after)),
+        "note": _json(step.note),
+    }  # fmt: skip
+    if conn.execute(_STEP, said).rowcount != 1:
+        raise VersionConflict()
+
+
+def _store_many(conn: Connection, steps: Sequence[Step]) -> None:
+    last: dict[UUID, Case] = {}
+    first: dict[UUID, int] = {}
+    entries = []
+    for step in steps:
+        shot = snapshot(step.after)
+        first.setdefault(step.after["id"], shot["version"] - 1)
+        last[step.after["id"]] = shot
+        entries.append(
+            {
+                "action": step.action, "actor": step.actor.user, "id": shot["id"],
+                "version": shot["version"], "district": shot["district"], "lon": shot["lon"],
+                "lat": shot["lat"], "before": step.before, "after": shot, "note": step.note,
+            }
+        )  # fmt: skip
+    rows = [
+        {"id": shot["id"], "was": first[key], "lon": shot["lon"], "lat": shot["lat"]}
+        | {name: shot[name] for name in CHANGED}
+        for key, shot in last.items()
+    ]
+    if conn.execute(_MOVED, {"rows": _json(rows)}).rowcount != len(rows):
+        raise VersionConflict()
+    conn.execute(_ENTRIES, {"rows": _json(entries)})
+
+
+_MOVE_THING = text(
+    "update twin.thing set point = st_setsrid(st_makepoint(:lon, :lat), 4326), district = :district, "
+    "street = :street where id = :id"
+)
+
+
+def move_thing(conn: Connection, case: Case) -> None:
+    """Bring the registry to the place that a case was given."""
+    conn.execute(_MOVE_THING, {k: case[k] for k in ("id", "lon", "lat", "district", "street")})
+
+
+def _json(said: Any) -> str | None:
+    return None if said is None else json.dumps(said, ensure_ascii=False, default=str)
+
+
+_INSERT = text(
+    'insert into twin."case" (id, num, code, process, process_version, state, title, category, '
+    "holder, parent, severity, district, street, point, source, source_id, data, version, "
+    "opened_at, entered_at, due_at, warn_at, remaining_s, escalated, provisional, closed_at, "
+    "paused_state, clock, clock_from, clock_s, used_s, next_at) "
+    "values (:id, :num, :code, :process, :process_version, :state, :title, :category, :holder, "
+    ":parent, :severity, :district, :street, st_setsrid(st_makepoint(:lon, :lat), 4326), :source, "
+    ":source_id, :data, :version, :opened_at, :entered_at, :due_at, :warn_at, :remaining_s, "
+    ":escalated, :provisional, :closed_at, :paused_state, :clock, :clock_from, :clock_s, :used_s, "
+    ":next_at)"
+).bindparams(bindparam("data", type_=JSONB))
+_OPENED = text(
+    f"{_JOURNAL} values ('case', :action, :actor, :id, 'event', :version, :district, {LEVEL}, "
+    ":lon, :lat, null, cast(:snapshot as jsonb), cast(:note as jsonb))"
+)
+
+
+def insert(conn: Connection, case: Case, actor: Actor, note: Mapping[str, Any]) -> None:
+    """Write a new case and its first entry."""
+    conn.execute(_INSERT, case)
+    said = {**case, "action": "open", "actor": actor.user, "note": _json(note)}
+    conn.execute(_OPENED, said | {"snapshot": _json(snapshot(case))})
+
+
+def by_source(conn: Connection, source: str, source_id: str) -> Case | None:
+    """Return the case that a source has already reported under this id."""
+    row = conn.execute(
+        text(f'select {COLUMNS} from twin."case" where source = :s and source_id = :i'),
+        {"s": source, "i": source_id},
+    ).first()
+    return dict(row._mapping) if row else None
+
+
+def ids_of(conn: Connection, keys: Iterable[str]) -> dict[str, UUID]:
+    """Return the ids of cases named by code or id; what names none is left out."""
+    asked = list(dict.fromkeys(str(k) for k in keys))
+    uuids = [key for key in asked if _is_uuid(key)]
+    rows = conn.execute(
+        text('select id, code from twin."case" where code = any(:codes) or id = any(:ids)'),
+        {"codes": asked, "ids": uuids},
+    ).all()
+    found = {row.code: row.id for row in rows} | {str(row.id): row.id for row in rows}
+    return {key: found[key] for key in asked if key in found}
+
+
+def _is_uuid(said: str) -> bool:
+    try:
+        UUID(said)
+    except ValueError:
+        return False
+    return True
