@@ -27,6 +27,8 @@ MODULES = (
     "twin.duty",
     "twin.filtering",
     "twin.intake",
+    "twin.plans.model",
+    "twin.scenes",
 )
 
 
