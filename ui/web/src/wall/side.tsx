@@ -12,6 +12,8 @@ import { ReportCard, ThingCard } from "./thingcard";
 export type SideTab = "events" | "alarms";
 const tab = signal<SideTab>(screen === "c" ? "alarms" : "events");
 
+export const sideTab = (): SideTab => tab.value;
+
 export function setSideTab(next: SideTab): void {
   tab.value = next;
 }
