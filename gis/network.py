@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
@@ -22,18 +24,35 @@ M_PER_DEG = 111_320.0
 GRID_DEG = 1e-6
 # From the kerb to the exact place: on foot or at walking-like pace.
 OFF_ROAD_MPS = 4.0
+# Searches of a matrix run in batches of so many, or a thousand events would hold a gigabyte.
+BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
 class RoadGraph:
-    """Nodes (lon, lat in EPSG:4326) and directed edges weighted in seconds."""
+    """Nodes (lon, lat in EPSG:4326) and directed edges weighted in seconds.
+
+    `line` says of each edge, in the order of `seconds.data`, which of the lines given it lies on.
+    """
 
     nodes: Floats
     seconds: Any
     metres: Any
+    line: NDArray[np.int64]
     scale: tuple[float, float]
     tree: cKDTree
     main: NDArray[np.int64]
+
+    @cached_property
+    def back(self) -> Any:
+        """The edges turned round: a search over them gives the way to a place."""
+        return self.seconds.T.tocsr()
+
+    @cached_property
+    def ends(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The nodes from and to which each edge leads."""
+        rows = np.repeat(np.arange(len(self.nodes)), np.diff(self.seconds.indptr))
+        return rows, self.seconds.indices.astype(np.int64)
 
     def nearest(self, points: Floats) -> tuple[NDArray[np.int64], Floats]:
         """Return the nearest node of the main network to each point, and the metres to it."""
@@ -82,22 +101,64 @@ def build(lines: Sequence[Floats], speeds_kmh: Floats, oneway: NDArray[np.bool_]
     columns = np.concatenate([b, a[both]])
     weights = np.concatenate([seconds, seconds[both]])
     lengths = np.concatenate([metres, metres[both]])
-    matrix = _shortest(rows, columns, weights, len(nodes))
-    main = _largest(matrix)
-    tree = cKDTree(nodes[main] * scale)
-    length = _shortest(rows, columns, lengths, len(nodes))
-    return RoadGraph(nodes, matrix, length, scale, tree, main)
+    on = np.concatenate([line, line[both]])
+    kept = _shortest(rows, columns, weights)
+    return _made(nodes, rows[kept], columns[kept], weights[kept], lengths[kept], on[kept], scale)
 
 
-def _shortest(rows: NDArray[Any], columns: NDArray[Any], weights: Floats, n: int) -> Any:
-    """Return the sparse matrix with the smallest weight of parallel edges (duplicates would add up)."""
-    keep = (rows != columns) & (weights > 0)
-    rows, columns, weights = rows[keep], columns[keep], weights[keep]
+def _shortest(rows: NDArray[Any], columns: NDArray[Any], weights: Floats) -> NDArray[np.int64]:
+    """Return the edges to keep, by row and column: the quickest of parallel ones (they would add up)."""
     order = np.lexsort((weights, columns, rows))
-    rows, columns, weights = rows[order], columns[order], weights[order]
-    first = np.ones(len(rows), dtype=bool)
-    first[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
-    return csr_matrix((weights[first], (rows[first], columns[first])), shape=(n, n))
+    order = order[(rows[order] != columns[order]) & (weights[order] > 0)]
+    first = np.ones(len(order), dtype=bool)
+    r, c = rows[order], columns[order]
+    first[1:] = (r[1:] != r[:-1]) | (c[1:] != c[:-1])
+    return np.asarray(order[first], dtype=np.int64)
+
+
+def _made(
+    nodes: Floats, rows: NDArray[Any], columns: NDArray[Any], seconds: Floats, metres: Floats,
+    line: NDArray[np.int64], scale: tuple[float, float],
+) -> RoadGraph:  # fmt: skip
+    """Return the graph of edges that stand in the order of rows, then columns."""
+    n = len(nodes)
+    weighted = csr_matrix((seconds, (rows, columns)), shape=(n, n))
+    length = csr_matrix((metres, (rows, columns)), shape=(n, n))
+    main = _largest(weighted)
+    return RoadGraph(nodes, weighted, length, line, scale, cKDTree(nodes[main] * scale), main)
+
+
+def turned(graph: RoadGraph, factor: Floats, blocked: NDArray[np.bool_] | None = None) -> RoadGraph:
+    """Return the graph as one vehicle finds it now.
+
+    `factor` multiplies the seconds of each line (inf: it may not go there), `blocked` marks edges
+    that nobody passes.
+    """
+    seconds = graph.seconds.data * factor[graph.line]
+    keep = np.isfinite(seconds)
+    if blocked is not None:
+        keep &= ~blocked
+    rows, columns = graph.ends
+    return _made(
+        graph.nodes, rows[keep], columns[keep], seconds[keep], graph.metres.data[keep],
+        graph.line[keep], graph.scale,
+    )  # fmt: skip
+
+
+def crossed(graph: RoadGraph, shape: Any) -> NDArray[np.bool_]:
+    """Return which edges a shape (EPSG:4326) touches: where a road is closed."""
+    rows, columns = graph.ends
+    a, b = graph.nodes[rows], graph.nodes[columns]
+    west, south, east, north = shapely.bounds(shape)
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    near = (high[:, 0] >= west) & (low[:, 0] <= east) & (high[:, 1] >= south) & (low[:, 1] <= north)
+    found = np.zeros(len(rows), dtype=bool)
+    index = np.flatnonzero(near)
+    if len(index):
+        shapely.prepare(shape)
+        segments = shapely.linestrings(np.stack([a[index], b[index]], axis=1))
+        found[index] = shapely.intersects(shape, segments)
+    return found
 
 
 def _largest(matrix: Any) -> NDArray[np.int64]:
@@ -111,9 +172,29 @@ def reach(graph: RoadGraph, lon: float, lat: float, limit_s: float = 1800.0) -> 
     nodes, far = graph.nearest(np.array([[lon, lat]]))
     target = int(nodes[0])
     times, onward = dijkstra(
-        graph.seconds.T, directed=True, indices=target, limit=limit_s, return_predecessors=True
+        graph.back, directed=True, indices=target, limit=limit_s, return_predecessors=True
     )
     return Reach(graph, target, times + far[0] / OFF_ROAD_MPS, onward)
+
+
+def outward(graph: RoadGraph, lon: float, lat: float, limit_s: float = 1800.0) -> Floats:
+    """Return the seconds from a place to every node, up to a limit: what can be reached from it."""
+    nodes, far = graph.nearest(np.array([[lon, lat]]))
+    times = dijkstra(graph.seconds, directed=True, indices=int(nodes[0]), limit=limit_s)
+    return np.asarray(times + far[0] / OFF_ROAD_MPS, dtype=np.float64)
+
+
+def matrix(graph: RoadGraph, places: Floats, starts: Floats, limit_s: float) -> Floats:
+    """Return the seconds to each place (rows) from each start (columns); inf beyond the limit."""
+    ends, end_far = graph.nearest(places)
+    begins, begin_far = graph.nearest(starts)
+    found = np.empty((len(places), len(starts)))
+    for at in range(0, len(places), BATCH):
+        some = slice(at, at + BATCH)
+        times = dijkstra(graph.back, directed=True, indices=ends[some], limit=limit_s)
+        found[some] = times[:, begins]
+    far = (end_far[:, None] + begin_far[None, :]) / OFF_ROAD_MPS
+    return np.asarray(found + far, dtype=np.float64)
 
 
 def travel_times(reached: Reach, points: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -13,10 +13,13 @@ from services.alarms.endpoints import router as alarms
 from services.boards.endpoints import router as boards
 from services.catalogue.endpoints import router as catalogue
 from services.changes.endpoints import router as changes
+from services.citizens.endpoints import router as citizens
 from services.codes.endpoints import router as codes
 from services.devices.endpoints import router as devices
 from services.dispatch.endpoints import router as dispatch
 from services.dispatch.roads import warm as warm_roads
+from services.efficiency.endpoints import router as efficiency
+from services.events.desk import router as desk
 from services.events.endpoints import router as events
 from services.features.endpoints import router as features
 from services.features.items import history
@@ -106,10 +109,10 @@ def create_app() -> FastAPI:
     described.install(app)
     for router in (
         tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
-        events, dispatch, open311, things, positions, boards, files, live,
+        desk, events, dispatch, efficiency, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
-        tickets, ota, indicators, policies, wall, plans,
+        tickets, ota, indicators, policies, wall, citizens, plans,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)

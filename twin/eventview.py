@@ -50,6 +50,7 @@ class View:
             "reporter": data.get("reporter"),
             "arrived_at": data.get("arrived_at"),
             "reworks": data.get("reworks", 0),
+            "tags": data.get("tags") or [],
             "photos": photos(data),
             "state_title": state["title"],
             "stage": state["stage"],

@@ -1,153 +1,130 @@
-"""Which crew: road time, skill, load and freshness, with a reason for each pick and each lack."""
+"""Which crew: road time, skill, load, shift, rest, range; with a reason for each pick and each lack."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from gis import network
-from services.dispatch.roads import roads
-from twin import cases, catalogue
-from twin.scope import SYSTEM, Actor, scope_sql
+from services.dispatch import crews as fleet
+from services.dispatch import planning
+from services.dispatch.crews import Crew
+from services.dispatch.roads import profile, roads
+from twin import cases, scheduling
+from twin.errors import NotAllowedNow
+from twin.scheduling import Scheduling
+from twin.scope import Actor
 
 LIMIT_S = 2700.0
-STALE_S = 600.0
-FULL_LOAD = 4
-# A crew with work in hand takes this much longer per open task, in equal parts of its travel time.
-LOAD_WEIGHT = 0.35
-SHORTFALL = {
-    "no_skill": {"zh": "无所需专业", "en": "without the skill"},
-    "full": {"zh": "任务已满", "en": "fully loaded"},
-    "no_location": {"zh": "无位置", "en": "no position"},
-    "outside": {"zh": "45 分钟内到不了", "en": "more than 45 minutes away"},
-    "off_duty": {"zh": "未在岗", "en": "off duty"},
-}
 
 
 def proposals(conn: Connection, actor: Actor, key: str, limit: int) -> dict[str, Any]:
     """Return the best crews for an event with road times, routes and reasons."""
     start = time.perf_counter()
     case = cases.find(conn, actor, key)
-    said = cases.definition(conn, case)
-    skill = said["categories"].get(case["category"], {}).get("skill")
-    crews = _crews(conn, actor)
-    lacks: Counter[str] = Counter()
-    able = [c for c in crews if not _lack(c, skill, lacks)]
-    ranked = _ranked(conn, able, case, lacks, limit) if able else []
-    shortfall = [{"code": k, "title": SHORTFALL[k], "count": n} for k, n in lacks.most_common()]
+    if case["lon"] is None:
+        raise NotAllowedNow(
+            f"{case['code']} has no place yet, so no way leads to it; place it first."
+        )
+    said, now = scheduling.current(conn), fleet.clock()
+    skill = skill_of(conn, case)
+    everyone = fleet.everyone(conn, actor, said, now)
+    plan = planning.look(conn, [case], everyone, [skill], said, now)
+    best = plan.ranked(0, limit)
+    mode, fault = said.mode(facts(case))
     return {
         "event": case["code"],
         "skill": skill,
-        "crews": ranked,
-        "shortfall": shortfall,
-        "considered": len(crews),
+        "mode": mode,
+        "fault": fault,
+        "crews": shown(conn, plan, 0, best, said),
+        "shortfall": plan.shortfall(0),
+        "considered": len(everyone),
+        "scheduling": said.version,
         "computed_ms": round((time.perf_counter() - start) * 1000, 1),
     }
 
 
-def _crews(conn: Connection, actor: Actor) -> list[dict[str, Any]]:
-    kind = catalogue.one(conn, SYSTEM, "crew")
-    skills = "k.skills" if "skills" in kind.fields else "null"
-    scope, params = scope_sql(actor, "k", cases.LEVEL, geom="geom")
-    rows = conn.execute(
-        text(
-            f"select k.num, k.code, k.name, k.state, {skills} as skills, "
-            "coalesce(p.lon, st_x(k.geom)) as lon, coalesce(p.lat, st_y(k.geom)) as lat, "
-            'p.at, p.speed_kmh, (select count(*) from twin."case" c where c.holder = k.code '
-            "and c.closed_at is null and c.state in ('dispatched', 'handling')) as load "
-            f"from {kind.topic}.crew k left join twin.last_position p on p.num = k.num where {scope}"
-        ),
-        params,
-    ).mappings()
-    return [dict(r) for r in rows]
+def skill_of(conn: Connection, case: Mapping[str, Any]) -> str | None:
+    """Return the skill that the category of a case asks for."""
+    known = cases.definition(conn, case)["categories"].get(case["category"], {})
+    skill: str | None = known.get("skill")
+    return skill
 
 
-def _lack(crew: Mapping[str, Any], skill: str | None, lacks: Counter[str]) -> bool:
-    """Tell whether a crew cannot be asked, and count why."""
-    why = None
-    if skill and crew["skills"] and skill not in crew["skills"]:
-        why = "no_skill"
-    elif crew["state"] != "active":
-        why = "off_duty"
-    elif crew["load"] >= FULL_LOAD:
-        why = "full"
-    elif crew["lon"] is None:
-        why = "no_location"
-    if why:
-        lacks[why] += 1
-    return why is not None
+def facts(case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a rule about a case may ask: its data, and the columns over them."""
+    return {**case["data"], **{k: v for k, v in cases.snapshot(case).items() if k != "data"}}
 
 
-def _ranked(
-    conn: Connection,
-    able: list[dict[str, Any]],
-    case: Mapping[str, Any],
-    lacks: Counter[str],
-    limit: int,
+def shown(
+    conn: Connection, plan: planning.Plan, row: int, best: list[int], said: Scheduling
 ) -> list[dict[str, Any]]:
-    reached = network.reach(roads.graph(conn), case["lon"], case["lat"], LIMIT_S)
-    points = np.array([[c["lon"], c["lat"]] for c in able])
-    seconds, nodes = network.travel_times(reached, points)
-    shown = []
-    for crew, travel, node in zip(able, seconds, nodes, strict=True):
-        if not math.isfinite(travel):
-            lacks["outside"] += 1
-            continue
-        shown.append((travel * (1 + LOAD_WEIGHT * crew["load"]), travel, int(node), crew))
-    shown.sort(key=lambda s: (s[0], s[3]["num"]))
-    nearest = min((s[1] for s in shown), default=0.0)
-    # Only for those shown is the way itself followed.
-    best = shown[:limit]
-    return [_shown(s[3], float(s[1]), reached.route(s[2]), case, nearest) for s in best]
+    """Return crews with their ways and reasons; only for those shown is the way itself followed."""
+    case = plan.cases[row]
+    reached: dict[str, network.Reach] = {}
+    found = []
+    times = [float(plan.travel_s[row, j]) for j in best]
+    for j, travel in zip(best, times, strict=True):
+        crew = plan.crews[j]
+        if crew.profile not in reached:
+            graph = roads.graph(conn, profile(said, crew.profile))
+            limit = max(times) + 60.0
+            reached[crew.profile] = network.reach(graph, case["lon"], case["lat"], limit)
+        reasons = _reasons(crew, case, travel == min(times))
+        found.append(_one(crew, case, travel, reached[crew.profile], reasons))
+    return found
 
 
-def _shown(
-    crew: Mapping[str, Any],
-    travel: float,
-    route: list[tuple[float, float]],
-    case: Mapping[str, Any],
-    nearest: float,
-) -> dict[str, Any]:
-    here, there = (crew["lon"], crew["lat"]), (case["lon"], case["lat"])
-    path = [here, *route, there]
-    fresh = crew["at"] is not None and (datetime.now(UTC) - crew["at"]).total_seconds() < STALE_S
+def way(reached: network.Reach, crew: Crew, case: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """Return the way of a crew to an event as lon, lat pairs, from where it stands to the place."""
+    here = (float(crew.lon or 0.0), float(crew.lat or 0.0))
+    _, nodes = network.travel_times(reached, fleet.point(crew))
+    return [here, *reached.route(int(nodes[0])), (case["lon"], case["lat"])]
+
+
+def _one(
+    crew: Crew, case: Mapping[str, Any], travel: float, reached: network.Reach,
+    reasons: list[dict[str, str]],
+) -> dict[str, Any]:  # fmt: skip
+    path = way(reached, crew, case)
     return {
-        "num": crew["num"],
-        "code": crew["code"],
-        "name": crew["name"],
-        "point": list(here),
+        "num": crew.num,
+        "code": crew.code,
+        "name": crew.name,
+        "point": [crew.lon, crew.lat],
         "travel_s": round(travel),
         "distance_m": round(network.length_m(path)),
-        "straight_m": round(network.length_m([here, there])),
-        "load": crew["load"],
-        "skills": crew["skills"] or [],
-        "status": "busy" if crew["load"] else "free",
-        "fresh": fresh,
-        "reasons": _reasons(crew, travel, fresh, nearest),
+        "straight_m": round(network.length_m([path[0], path[-1]])),
+        "load": crew.load,
+        "skills": crew.skills,
+        "shift": crew.shift,
+        "profile": crew.profile,
+        "team": crew.team,
+        "status": "busy" if crew.load else "free",
+        "free_in_s": round(crew.left_s),
+        "fresh": crew.live,
+        "reasons": reasons,
         "route": [[round(lon, 6), round(lat, 6)] for lon, lat in path],
     }
 
 
-def _reasons(
-    crew: Mapping[str, Any], travel: float, fresh: bool, nearest: float
-) -> list[dict[str, str]]:
+def _reasons(crew: Crew, case: Mapping[str, Any], nearest: bool) -> list[dict[str, str]]:
     found = []
-    if travel == nearest:
+    if nearest:
         found.append({"zh": "路程用时最短", "en": "shortest road time"})
-    if crew["skills"]:
+    if crew.skills:
         found.append({"zh": "专业对口", "en": "has the skill"})
-    if not crew["load"]:
+    if not crew.load:
         found.append({"zh": "当前空闲", "en": "free now"})
     else:
-        found.append({"zh": f"手上 {crew['load']} 件", "en": f"{crew['load']} in hand"})
-    if not fresh:
+        found.append({"zh": f"手上 {crew.load} 件", "en": f"{crew.load} in hand"})
+    if crew.district != case["district"]:
+        found.append({"zh": "跨区互助", "en": "mutual help from another district"})
+    if not crew.live:
         found.append(
             {"zh": "无实时定位，按驻点计算", "en": "no live position, counted from its base"}
         )

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.policies import flow, sheets
+from services.policies import bpmn, flow, sheets
 from services.web.auth import Person
 from twin import db, policies
 from twin.process import migration
@@ -138,6 +138,20 @@ def undo(key: Key, said: Batch, person: Person) -> dict[str, Any]:
     """Take a migration back: each case returns to the version that it came from."""
     with db.engine("app").begin() as conn:
         return migration.undo(conn, key, said.batch, actor=person)
+
+
+@router.get("/process/{key}/bpmn")
+def drawn(
+    key: Key, person: Person,
+    version: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
+) -> Response:  # fmt: skip
+    """Hand out a process as BPMN 2.0 with its drawing."""
+    with db.engine("app").connect() as conn:
+        said = bpmn.export(conn, key, version)
+    return Response(
+        said, media_type=bpmn.TYPE,
+        headers={"Content-Disposition": f'attachment; filename="{quote(key)}.bpmn"'},
+    )  # fmt: skip
 
 
 @router.get("/process/{key}/flow")

@@ -67,3 +67,41 @@ def test_loose_pieces_are_not_snapped_to() -> None:
 def test_no_roads_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         network.build([], np.array([]), np.array([], bool))
+
+
+def test_a_vehicle_that_may_not_enter_goes_round_and_a_slow_one_takes_longer() -> None:
+    lines = (line((0, 0), (0, 2)), line((0, 0), (1, 0)), line((1, 0), (1, 2)), line((1, 2), (0, 2)))
+    g = graph(*lines)
+    start, end = line((0, 0)), line((0, 2))
+
+    def took(of: network.RoadGraph) -> float:
+        return float(network.matrix(of, end, start, 1e6)[0, 0])
+
+    plain = took(g)
+    assert took(network.turned(g, np.full(4, 2.0))) == pytest.approx(2 * plain, rel=1e-6)
+    away = network.turned(g, np.array([np.inf, 1.0, 1.0, 1.0]))
+    assert took(away) > 1.5 * plain
+    assert took(g) == plain, "the graph itself stays as it was"
+
+
+def test_a_drawn_line_closes_the_edges_that_it_crosses() -> None:
+    import shapely
+
+    g = graph(line((0, 0), (0, 1), (0, 2)), line((0, 0), (1, 0), (1, 2), (0, 2)))
+    wall = shapely.LineString(line((-0.5, 0.5), (0.5, 0.5)))
+    blocked = network.crossed(g, wall)
+    assert blocked.sum() == 2, "both directions of one edge"
+    round_ = network.turned(g, np.ones(2), blocked)
+    assert network.matrix(round_, line((0, 2)), line((0, 0)), 1e6)[0, 0] > seconds_north(3)
+
+
+def test_the_matrix_says_what_single_searches_say() -> None:
+    gen = np.random.default_rng(3)
+    g = graph(*[line((i, 0), *[(i, j) for j in range(1, 9)]) for i in range(9)],
+              *[line((0, j), *[(i, j) for i in range(1, 9)]) for j in range(9)])  # fmt: skip
+    places = 121.4 + STEP * gen.uniform(0, 8, (70, 1)), 31.2 + STEP * gen.uniform(0, 8, (70, 1))
+    ends, starts = np.hstack(places), np.hstack(places)[::-1][:20]
+    found = network.matrix(g, ends, starts, 1e6)
+    for i in (0, 33, 69):
+        single, _ = network.travel_times(network.reach(g, *ends[i], 1e6), starts)
+        assert found[i] == pytest.approx(single)

@@ -120,7 +120,7 @@ def test_positions_then_are_the_newest_fixes_replayed(api: Api, moments: list[da
         kept = conn.execute(text("select num, at, lon, lat from twin.position order by at")).all()
     for at in moments:
         raw = api.get("/api/v1/positions", at=at.isoformat()).content
-        count, lon, lat = struct.unpack_from("<I", raw, 4)[0], *struct.unpack_from("<dd", raw, 16)
+        count, lon, lat = struct.unpack_from("<I", raw, 4)[0], *struct.unpack_from("<dd", raw, 8)
         drawn = {}
         for i in range(count):
             num, dlon, dlat = struct.unpack_from("<Iff", raw, 32 + 16 * i)

@@ -12,6 +12,8 @@ export interface Page {
 }
 
 export const pages: Page[] = [
+  { path: "events", title: "console.events", icon: "list", load: () => import("./events/page"), act: "event.read" },
+  { path: "policies", title: "pol.title", icon: "gavel", load: () => import("./policies/page"), act: "event.read" },
   { path: "data", title: "console.data", icon: "upload", load: () => import("./data/page"), act: "data.write" },
   { path: "catalogue", title: "console.catalogue", icon: "layers", load: () => import("./catalogue/page"), act: "map.read" },
   { path: "devices", title: "dev.title", icon: "radio", load: () => import("./devices/page"), act: "map.read" },

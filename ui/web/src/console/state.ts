@@ -1,7 +1,6 @@
 /** What all pages of the console share: who looks, where they are, and what was last said to them. */
 import { signal } from "@preact/signals";
 import type { Config, Session } from "../common/types";
-import { pages } from "./pages";
 
 export const session = signal<Session>(null as never);
 export const config = signal<Config>(null as never);
@@ -11,7 +10,7 @@ export const path = signal<string>(here());
 
 function here(): string {
   const said = location.pathname.replace(/^\/console\/?/, "").replace(/\/$/, "");
-  return said || pages[0]!.path;
+  return said;
 }
 
 /** Go to a path below /console. */

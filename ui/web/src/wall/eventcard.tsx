@@ -1,5 +1,6 @@
 /** The card of one event: where it stands, what may be done now, who could go, and how it came here. */
 import { useEffect, useState } from "preact/hooks";
+import { ActionForm, bare } from "../common/actionform";
 import { Icon, Mark } from "../common/icon";
 import { get, post, Problem } from "../common/api";
 import { km, num, when, called } from "../common/format";
@@ -10,9 +11,13 @@ import { flyTo } from "./mapview";
 import { Due } from "./events";
 import * as s from "./store";
 
-const ICONS: Record<string, string> = { register: "check", dispatch: "send", close: "check-check", rework: "rotate-ccw", reject: "ban", recall: "undo-2", return: "undo-2", accept: "check", finish: "check-check" };
+const ICONS: Record<string, string> = { assign: "building-2", transfer: "arrow-right", merge: "copy", filter: "filter", restore: "undo-2", unmerge: "undo-2", supervise: "megaphone", pass: "check", endorse: "check-check", grant: "check", refuse: "ban", ask: "info", answer: "check", register: "check", dispatch: "send", close: "check-check", rework: "rotate-ccw", reject: "ban", recall: "undo-2", return: "undo-2", accept: "check", finish: "check-check" };
+/** The step that carries an event on, in the order in which it is looked for: dispatching accepts on the way. */
+const FORWARD = ["dispatch", "register", "close", "pass", "endorse", "grant", "answer", "restore"];
 /** What the desk does not do for a crew: it belongs to the phone. */
-const FIELD_ONLY = new Set(["accept", "arrive", "finish", "return"]);
+const FIELD_ONLY = new Set(["accept", "arrive", "finish", "return", "use", "ask_delay"]);
+
+const BAD = new Set(["reject", "filter", "refuse"]);
 
 async function act(ev: Event, action: string, params: Record<string, unknown>): Promise<boolean> {
   try {
@@ -37,22 +42,6 @@ function Stages({ ev }: { ev: Event }) {
         <li class={n < ev.stage || ev.stage === 6 ? "done" : n === ev.stage ? "now" : ""} aria-current={n === ev.stage ? "step" : undefined}><i />{t(`stage.${n}` as Key)}</li>
       ))}
     </ol>
-  );
-}
-
-function Ask({ ev, action, done }: { ev: Event; action: Action; done(): void }) {
-  const [values, setValues] = useState<Record<string, string>>({});
-  const [busy, setBusy] = useState(false);
-  const missing = action.need.some((n) => n.required && !values[n.key]?.trim());
-  return (
-    <form class="ask" onSubmit={async (e) => { e.preventDefault(); setBusy(true); if (await act(ev, action.action, values)) done(); setBusy(false); }}>
-      {action.need.map((n, i) => (
-        <label class="field"><span>{tt(n.title)}</span>
-          <textarea ref={(el) => { if (i === 0 && el && !values[n.key]) el.focus(); }} rows={2} value={values[n.key] ?? ""} onInput={(e) => setValues({ ...values, [n.key]: e.currentTarget.value })} />
-        </label>
-      ))}
-      <div class="buttons"><button type="button" class="btn" onClick={done}>{t("action.cancel")}</button><button class="btn main" disabled={busy || missing}>{busy ? t("action.sending") : tt(action.title)}</button></div>
-    </form>
   );
 }
 
@@ -95,12 +84,12 @@ function Actions({ ev }: { ev: Event }) {
   if (s.moment.value !== null) return null;
   const list = (ev.actions ?? []).filter((a) => !FIELD_ONLY.has(a.action));
   if (open?.action === "dispatch") return <Dispatch ev={ev} done={() => setOpen(null)} />;
-  if (open) return <Ask ev={ev} action={open} done={() => setOpen(null)} />;
+  if (open) return <ActionForm action={open} onCancel={() => setOpen(null)} onSend={(params) => act(ev, open.action, params)} />;
   if (!list.length) return null;
   // The step that carries the event on comes first and is the only filled button.
-  const first = list.find((a) => ["register", "dispatch", "close"].includes(a.action)) ?? list[0]!;
+  const first = FORWARD.map((name) => list.find((a) => a.action === name)).find(Boolean) ?? list[0]!;
   const go = async (a: Action) => {
-    if (a.action === "dispatch" || a.need.some((n) => n.required)) return setOpen(a);
+    if (a.action === "dispatch" || !bare(a)) return setOpen(a);
     setBusy(true);
     await act(ev, a.action, {});
     setBusy(false);
@@ -108,7 +97,7 @@ function Actions({ ev }: { ev: Event }) {
   return (
     <div class="actions">
       {[first, ...list.filter((a) => a !== first)].map((a) => (
-        <button class={`btn${a === first ? " main" : ""}${a.action === "reject" ? " bad" : ""}`} disabled={busy} data-action={a.action} onClick={() => void go(a)}><Icon name={ICONS[a.action] ?? "arrow-right"} />{tt(a.title)}</button>
+        <button class={`btn${a === first ? " main" : ""}${BAD.has(a.action) ? " bad" : ""}`} disabled={busy} data-action={a.action} onClick={() => void go(a)}><Icon name={ICONS[a.action] ?? "arrow-right"} />{tt(a.title)}</button>
       ))}
     </div>
   );

@@ -1,0 +1,1 @@
+"""How well events are handled: rates, funnel, stay times, heat, supervision, replay."""
