@@ -126,7 +126,7 @@ function Wall() {
       {screen === "a" ? <Efficiency /> : <Rail />}
       <Tools />
       <Network />
-      <Indicators />
+      {screen === "main" && <Indicators />}
       <Timeline />
       <Side />
       <Menu />
