@@ -31,7 +31,8 @@ def test_from_a_topic_to_the_thing_behind_the_number(screen: Any) -> None:
     desk.page.keyboard.press("Enter")
     desk.page.wait_for_selector(".ind .behind tbody tr")
     assert desk.page.inner_text(".ind .facts .figure b").replace(",", "") == shown
-    desk.until("(n => document.querySelector('.behind h2').innerText.replaceAll(',', '').includes(n))", shown)  # fmt: skip
+    heading = "document.querySelector('.behind h2').innerText.replaceAll(',', '')"
+    desk.until(f"n => {heading}.includes(n)", shown)
     desk.until("document.querySelectorAll('.coverage tbody tr').length === 16")
     assert "市公厕管理系统" in desk.page.inner_text(".made")
     desk.clean()
