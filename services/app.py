@@ -13,6 +13,7 @@ from services.alarms.endpoints import router as alarms
 from services.boards.endpoints import router as boards
 from services.catalogue.endpoints import router as catalogue
 from services.changes.endpoints import router as changes
+from services.citizens.endpoints import router as citizens
 from services.codes.endpoints import router as codes
 from services.devices.endpoints import router as devices
 from services.dispatch.endpoints import router as dispatch
@@ -59,6 +60,7 @@ from services.tiles.ogc import router as ogc_tiles
 from services.tiles.short import ShortWay
 from services.tiles.wmts import router as wmts
 from services.versions.endpoints import router as versions
+from services.wall.endpoints import router as wall
 from services.web import auth, described, errors, meters
 from services.web.access import Access
 from services.web.head import Head
@@ -109,7 +111,7 @@ def create_app() -> FastAPI:
         desk, events, dispatch, efficiency, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
-        tickets, ota, policies, indicators,
+        tickets, ota, indicators, policies, wall, citizens,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, text
@@ -76,7 +77,7 @@ def take(conn: Connection, draft: Draft, *, actor: Actor) -> Taken:
     district = None
     if draft.lon is not None and draft.lat is not None:
         district, _ = cases.place_of(conn, draft.lon, draft.lat)
-        data |= _filled(conn, draft)
+        data |= _filled(conn, draft) | _marked(conn, draft, category)
     placed = {"lon": draft.lon, "district": district, "category": category, "data": data}
     missing = needs.missing(placed)
     if missing:
@@ -233,7 +234,6 @@ def _pass_on(conn: Connection, case: Case, draft: Draft, actor: Actor) -> Case:
         merged = _merged(conn, case)
         if merged is not None:
             return merged
-        case = _marked(conn, case)
     return cases.go_on(conn, case["id"], actor)
 
 
@@ -250,13 +250,12 @@ def _merged(conn: Connection, case: Case) -> Case | None:
     return cases.perform(conn, case["id"], "merge", actor=SYSTEM, params=given)
 
 
-def _marked(conn: Connection, case: Case) -> Case:
-    """Mark a case that came back to a spot where the same was closed lately."""
-    again = merging.earlier(conn, SYSTEM, case)
-    if not again:
-        return case
-    said = {"repeat_of": [one["code"] for one in again], "repeats": len(again)}
-    return cases.annotate(conn, case["id"], said, action="repeat")
+def _marked(conn: Connection, draft: Draft, category: str | None) -> dict[str, Any]:
+    """Return the mark of a report that came back to a spot where the same was closed lately."""
+    new = {"process": draft.process, "id": UUID(int=0), "category": category, "lon": draft.lon,
+           "lat": draft.lat, "opened_at": draft.opened_at or datetime.now(UTC)}  # fmt: skip
+    again = merging.earlier(conn, SYSTEM, new)
+    return {"repeat_of": [one["code"] for one in again]} if again else {}
 
 
 # --- mapped records

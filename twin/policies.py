@@ -22,6 +22,7 @@ Doc = Mapping[str, Any]
 MAX_DAYS = 366
 # Modules that bring a kind of policy: each calls `register` when it is imported.
 MODULES = (
+    "twin.indicators.policy",
     "twin.process.policy",
     "twin.merging",
     "twin.duty",

@@ -21,7 +21,6 @@ from twin import (
     schema,
 )
 from twin.alarms import published as alarms
-from twin.indicators import checking as indicators
 from twin.kinds import Kind
 from twin.products import Product
 from twin.settings import settings
@@ -50,7 +49,6 @@ def publish_shipped(*, people: bool = True) -> dict[str, int]:
             store.ensure(conn, product)
         counts["rules"] = alarms.publish_shipped(conn, ACTOR)
         counts["policies"] = policies.publish_shipped(conn, ACTOR)
-        counts["indicators"] = indicators.publish_shipped(conn, ACTOR)
     ledger.ensure_key(settings().home)
     with db.engine("app").begin() as conn:
         organisations.seed(conn, demo=settings().demo_people, actor=ACTOR)

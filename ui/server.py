@@ -19,7 +19,7 @@ from twin.errors import NotFound
 from twin.scope import Actor
 
 DIST = Path(__file__).parent / "web" / "dist"
-PAGES = ("wall", "patrol", "console")
+PAGES = ("wall", "patrol", "console", "board")
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
 POLICY = (
@@ -94,6 +94,7 @@ def root() -> Response:
     return RedirectResponse("/wall")
 
 
+@router.get("/board")
 @router.get("/wall")
 @router.get("/patrol")
 def page(request: Request, visitor: Visitor) -> Response:

@@ -30,7 +30,16 @@ def rotl(x, n):
 
 
 def sm3(data):
-    v = [0x7380166F, 0x4914B2B9, 0x172442D7, 0xDA8A0600, 0xA96F30BC, 0x163138AA, 0xE38DEE4D, 0xB0FB0E4E]
+    v = [
+        0x7380166F,
+        0x4914B2B9,
+        0x172442D7,
+        0xDA8A0600,
+        0xA96F30BC,
+        0x163138AA,
+        0xE38DEE4D,
+        0xB0FB0E4E,
+    ]
     padded = data + b"\x80" + bytes((55 - len(data)) % 64) + (len(data) * 8).to_bytes(8, "big")
     for at in range(0, len(padded), 64):
         w = [int.from_bytes(padded[at + i : at + i + 4], "big") for i in range(0, 64, 4)]
@@ -46,7 +55,16 @@ def sm3(data):
             gg = e ^ f ^ g if j < 16 else (e & f) | (~e & g)
             t1 = (ff + d + s2 + (w[j] ^ w[j + 4])) & 0xFFFFFFFF
             t2 = (gg + h + s1 + w[j]) & 0xFFFFFFFF
-            a, b, c, d, e, f, g, h = t1, a, rotl(b, 9), c, t2 ^ rotl(t2, 9) ^ rotl(t2, 17), e, rotl(f, 19), g
+            a, b, c, d, e, f, g, h = (
+                t1,
+                a,
+                rotl(b, 9),
+                c,
+                t2 ^ rotl(t2, 9) ^ rotl(t2, 17),
+                e,
+                rotl(f, 19),
+                g,
+            )
         v = list(map(int.__xor__, v, (a, b, c, d, e, f, g, h)))
     return b"".join(x.to_bytes(4, "big") for x in v)
 
@@ -56,7 +74,11 @@ def add(p, q):
         return p or q
     if p[0] == q[0] and (p[1] + q[1]) % P == 0:
         return None
-    m = (3 * p[0] * p[0] + A) * pow(2 * p[1], P - 2, P) if p == q else (q[1] - p[1]) * pow(q[0] - p[0], P - 2, P)
+    m = (
+        (3 * p[0] * p[0] + A) * pow(2 * p[1], P - 2, P)
+        if p == q
+        else (q[1] - p[1]) * pow(q[0] - p[0], P - 2, P)
+    )
     x = (m * m - p[0] - q[0]) % P
     return x, (m * (p[0] - x) - p[1]) % P
 
@@ -129,11 +151,15 @@ def faults():
             yield f"entry {one['entry'][0]}: {one['why']}"
             continue
         size, path = one["proof"]["size"], [bytes.fromhex(p) for p in one["proof"]["path"]]
-        if leaf.hex() != one["leaf"] or root_of(leaf, one["seq"] - 1, size, path) != roots.get(size):
+        if leaf.hex() != one["leaf"] or root_of(leaf, one["seq"] - 1, size, path) != roots.get(
+            size
+        ):
             yield f"entry {one['entry'][0]} was changed, or never stood in the journal"
 
 
 if __name__ == "__main__":
     found = list(faults())
-    sys.stdout.write("\n".join(found) + "\n" if found else "All files, entries and signatures hold.\n")
+    sys.stdout.write(
+        "\n".join(found) + "\n" if found else "All files, entries and signatures hold.\n"
+    )
     sys.exit(1 if found else 0)

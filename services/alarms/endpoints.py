@@ -13,6 +13,7 @@ from services.web.auth import Person
 from services.web.once import once
 from services.web.params import Moment, moment
 from twin import db
+from twin.alarms.view import View
 
 router = APIRouter(prefix="/api/v1", tags=["alarms"])
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
@@ -75,7 +76,7 @@ def alarms(
             conn, person, state=state, level=level, district=district, rule=rule, thing=thing,
             limit=limit, cursor=cursor,
         )  # fmt: skip
-        view = service.View(conn)
+        view = View(conn)
         return {
             "alarms": [view.show(case, person) for case in found],
             "total": total,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
-from services.boards import service
+from services.boards import service, topics
 from services.web.auth import Person
 from services.web.params import Moment, moment
 from twin import db
@@ -40,3 +40,13 @@ def timeline(
         raise BadRequest("from must lie before to, at most 400 days.")
     with db.engine("app").connect() as conn:
         return {"bins": service.bins(conn, person, start, end, bins)}
+
+
+@router.get("/boards/{topic}")
+def board(
+    topic: Annotated[str, Path(max_length=40)], person: Person, at: Moment = None
+) -> dict[str, Any]:
+    """Return the board of a topic: events by district, category and day, and what the topic keeps."""
+    person.need("event.read")
+    with db.engine("app").connect() as conn:
+        return topics.board(conn, person, topic, moment(at) or datetime.now(UTC))

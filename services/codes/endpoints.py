@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from services.codes import labels as sheets
 from services.codes import pages, qr, service
+from services.web import plain
 from services.web.auth import Caller, Person
 from services.web.limits import Rate, address
 from services.web.params import box
@@ -24,16 +25,6 @@ Code = Annotated[str, Path(min_length=3, max_length=64)]
 Lang = Annotated[str | None, Query(max_length=5)]
 MAX_BODY = 16_384
 _reads, _reports = Rate(per_minute=120, burst=60), Rate(per_minute=6, burst=10)
-
-
-def _html(raw: bytes, status: int = 200) -> Response:
-    # No script at all; the form goes to this host only.
-    policy = (
-        "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    )
-    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
-    return Response(raw, status, headers, media_type="text/html; charset=utf-8")
 
 
 def _language(request: Request, lang: str | None) -> str:
@@ -49,10 +40,10 @@ def page(code: Code, request: Request, lang: Lang = None) -> Response:
         with db.engine("app").connect() as conn:
             shown = service.public(conn, code)
     except NotFound:
-        return _html(pages.message("none", "none_long", spoken), 404)
+        return plain.answer(pages.message("none", "none_long", spoken), 404)
     except TooMany as why:
-        return _html(pages.message("error", why.detail, spoken), 429)
-    return _html(pages.thing(shown, spoken, datetime.now(UTC), secrets.token_urlsafe(9)))
+        return plain.answer(pages.message("error", why.detail, spoken), 429)
+    return plain.answer(pages.thing(shown, spoken, datetime.now(UTC), secrets.token_urlsafe(9)))
 
 
 @router.get("/c/{code}/pictures/{number}")
@@ -76,16 +67,20 @@ async def report(code: Code, request: Request, lang: Lang = None) -> Response:
     async for part in request.stream():
         raw += part
         if len(raw) > MAX_BODY:
-            return _html(pages.message("error", "Too long.", spoken, code=code), 413)
+            return plain.answer(pages.message("error", "Too long.", spoken, code=code), 413)
     try:
         _reports.take(address(request))
         form = dict(parse_qsl(raw.decode("utf-8"), max_num_fields=8))
         number = await run_in_threadpool(_store, code, form)
     except (ValueError, UnicodeDecodeError):
-        return _html(pages.message("error", "The form is not readable.", spoken, code=code), 400)
+        return plain.answer(
+            pages.message("error", "The form is not readable.", spoken, code=code), 400
+        )
     except TwinError as why:
-        return _html(pages.message("error", why.detail, spoken, code=code), why.status)
-    return _html(pages.message("thanks", "thanks_long", spoken, code=code, number=number), 201)
+        return plain.answer(pages.message("error", why.detail, spoken, code=code), why.status)
+    return plain.answer(
+        pages.message("thanks", "thanks_long", spoken, code=code, number=number), 201
+    )
 
 
 def _store(code: str, form: dict[str, str]) -> str:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
-from layers.tokens import tokens
 from services.codes.service import open_now
+from services.web import plain
 from twin import units
 from twin.kinds import Field, Kind
 
 _TEXTS = {
     "zh": {
-        "city": "绿容孪生 · 上海", "open": "现在开放", "shut": "现在关闭", "report": "这里有问题？告诉我们",
+        "open": "现在开放", "shut": "现在关闭", "report": "这里有问题？告诉我们",
         "what": "什么问题", "describe": "说说情况", "contact": "联系方式（选填，仅用于回访）",
         "send": "提交", "place": "位置", "code": "编码", "updated": "数据更新", "generated": "演示数据，由程序生成",
         "none": "没有这个编码", "none_long": "请核对编码，或扫描标牌上的二维码。", "thanks": "已收到，谢谢",
@@ -24,7 +22,7 @@ _TEXTS = {
         "error": "没有提交成功", "active": "正常",
     },
     "en": {
-        "city": "Lvrong Twin · Shanghai", "open": "Open now", "shut": "Closed now",
+        "open": "Open now", "shut": "Closed now",
         "report": "Something wrong here? Tell us", "what": "What is the problem",
         "describe": "Describe it", "contact": "How to reach you (optional, for questions only)",
         "send": "Send", "place": "Place", "code": "Code", "updated": "Data of",
@@ -72,7 +70,7 @@ def thing(shown: dict[str, Any], lang: str, now: datetime, once: str) -> bytes:
         f"<footer><p>{t['code']} <code>{shown['code']}</code></p>"
         f"<p class=muted>{t['updated']} {shown['updated_at']:%Y-%m-%d}</p>{note}</footer>"
     )
-    return _page(name, body, lang, shown["code"])
+    return plain.page(name, body, lang, switch=True)
 
 
 def _form(shown: dict[str, Any], lang: str, once: str) -> str:
@@ -112,30 +110,6 @@ def message(
     shown = f"<p class=number><code>{escape(number)}</code></p>" if number else ""
     back = f'<p><a href="/c/{escape(code)}?lang={lang}">{t["back"]}</a></p>' if code else ""
     head, said = t.get(heading, heading), t.get(text, text)
-    return _page(head, f"<h1>{escape(head)}</h1><p>{escape(said)}</p>{shown}{back}", lang, code)
-
-
-def _page(title: str, body: str, lang: str, code: str | None) -> bytes:
-    other = "en" if lang == "zh" else "zh"
-    switch = f'<a href="?lang={other}" lang="{other}">{"English" if other == "en" else "中文"}</a>'
-    return (
-        f'<!doctype html><html lang="{"zh-CN" if lang == "zh" else "en"}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_style()}</style></head><body>"
-        f"<header><span>{_TEXTS[lang]['city']}</span>{switch if code else ''}</header>"
-        f"<main>{body}</main></body></html>"
-    ).encode()
-
-
-@lru_cache(maxsize=1)
-def _style() -> str:
-    """Return the page's own style sheet with the colours of the product, by day and by night."""
-
-    def colours(theme: str) -> str:
-        return "".join(f"--{k}:{v};" for k, v in tokens()["themes"][theme].items())
-
-    sheet = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    return (
-        f":root{{--font:{tokens()['font']};{colours('day')}}}"
-        f"@media(prefers-color-scheme:dark){{:root{{{colours('night')}}}}}{sheet}"
+    return plain.page(
+        head, f"<h1>{escape(head)}</h1><p>{escape(said)}</p>{shown}{back}", lang, switch=bool(code)
     )

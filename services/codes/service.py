@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
 from services.codes.labels import Label
-from twin import calendar, cases, catalogue, filters, names
+from twin import calendar, cases, catalogue, filters, intake, names
 from twin.errors import BadRequest, NotFound
 from twin.eventview import PROCESS
 from twin.kinds import Kind
@@ -124,16 +124,14 @@ def report(conn: Connection, code: str, form: Mapping[str, str], once: str) -> s
     description = form.get("description", "").strip()
     if not description or len(description) > MAX_TEXT:
         raise BadRequest(f"Say in 1 to {MAX_TEXT} characters what is wrong.")
-    case = cases.open_case(
-        conn, PROCESS, actor=ANONYMOUS, category=category, title=titles[category]["zh"],
-        lon=thing["point"][0], lat=thing["point"][1], source="code_page",
-        source_id=hashlib.sha256(f"{code} {once}".encode()).hexdigest()[:32],
-        data={
-            "description": description, "address": f"{thing['place']} {thing['name']}".strip(),
-            "thing": code, "contact": form.get("contact", "")[:60] or None,
-            "reporter": "citizen", "reporter_kind": "citizen", "photos": [],
-        },
+    draft = intake.Draft(
+        source="code_page", source_id=hashlib.sha256(f"{code} {once}".encode()).hexdigest()[:32],
+        category=category, title=titles[category]["zh"], description=description,
+        lon=thing["point"][0], lat=thing["point"][1],
+        address=f"{thing['place']} {thing['name']}".strip(),
+        more={"thing": code, "contact": form.get("contact", "")[:60] or None},
     )  # fmt: skip
+    case = intake.take(conn, draft, actor=ANONYMOUS).case
     return str(case["code"])
 
 

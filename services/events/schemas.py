@@ -20,6 +20,9 @@ class NewEvent(BaseModel):
     severity: int | None = Field(default=None, ge=1, le=4)
     address: str | None = Field(default=None, max_length=200)
     photos: list[str] = Field(default_factory=list, max_length=12)
+    source: Literal["map", "patrol"] = "map"
+    fields: dict[str, Any] = Field(default_factory=dict, max_length=40)
+    thing: str | None = Field(default=None, max_length=64)
 
 
 class Act(BaseModel):

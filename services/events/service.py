@@ -12,9 +12,9 @@ from sqlalchemy import Connection, text
 from services.events import repository
 from services.events.schemas import Bulk, NewEvent
 from services.web.params import place
-from twin import cases, merging, names
+from twin import cases, intake, merging, names
 from twin.errors import BadRequest, NotFound
-from twin.eventview import PROCESS, View
+from twin.eventview import View
 from twin.scope import Actor, sees
 
 _PHOTO = re.compile(r"^/api/v1/files/[0-9a-f]{64}$")
@@ -26,26 +26,20 @@ def report(conn: Connection, actor: Actor, new: NewEvent, source_id: str | None)
     actor.need("event.report")
     lon, lat = place(new.lon, new.lat)
     check_photos(conn, new.photos)
-    titles = cases.current(conn, PROCESS)["categories"].get(new.category, {}).get("title", {})
-    case = cases.open_case(
+    taken = intake.take(
         conn,
-        PROCESS,
+        intake.Draft(
+            source=new.source, source_id=source_id, category=new.category, title=new.title or "",
+            description=new.description, lon=lon, lat=lat, address=new.address,
+            severity=new.severity, fields=new.fields, reporter=actor.user, reporter_kind="staff",
+            photos=[{"url": url, "stage": "collected"} for url in new.photos],
+            more={"thing": new.thing} if new.thing else {},
+        ),
         actor=actor,
-        category=new.category,
-        title=new.title or titles.get("zh", new.category),
-        lon=lon,
-        lat=lat,
-        severity=new.severity,
-        source="map",
-        source_id=source_id,
-        data={
-            "description": new.description.strip(),
-            "address": new.address,
-            "photos": [{"url": url, "stage": "collected"} for url in new.photos],
-            "reporter": actor.user,
-            "reporter_kind": "staff",
-        },
-    )
+    )  # fmt: skip
+    case = taken.case
+    if "category" in taken.missing:
+        raise BadRequest(f"No category is called {new.category!r}.")
     if case["district"] is None:
         raise BadRequest("This point lies outside the city; choose a place inside it.")
     return View(conn).show(case, actor)

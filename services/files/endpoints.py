@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from sqlalchemy import text
 
 from services.web.auth import Person
-from twin import cases, db, journal
-from twin.errors import BadRequest, NotFound, TooMany, Unavailable
-from twin.files import path_of
+from twin import cases, db, files
+from twin.errors import NotFound, TooMany
+from twin.files import MAX_BYTES, path_of
 from twin.scope import Actor, scope_sql
 
 router = APIRouter(prefix="/api/v1/files", tags=["files"])
-MAX_BYTES = 12 * 1024 * 1024
-MAX_PIXELS = 60_000_000
-TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-
-
-def type_of(raw: bytes) -> str:
-    """Return the type that the content itself shows; BadRequest when it is no whole picture."""
-    try:
-        with Image.open(io.BytesIO(raw)) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise BadRequest("This picture has more than 60 megapixels; send a smaller one.")
-            kind = TYPES.get(picture.format or "")
-            picture.verify()
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as why:
-        raise BadRequest("This is not a whole JPEG, PNG or WebP picture.") from why
-    if kind is None:
-        raise BadRequest("Only JPEG, PNG and WebP pictures are taken.")
-    return kind
 
 
 @router.post("", status_code=201)
@@ -53,37 +32,8 @@ async def upload(request: Request, person: Person) -> dict[str, Any]:
 
 
 def _keep(raw: bytes, person: Actor) -> dict[str, Any]:
-    kind = type_of(raw)
-    digest = hashlib.sha256(raw).hexdigest()
-    _write(path_of(digest), raw)
     with db.engine("app").begin() as conn:
-        new = conn.execute(
-            text(
-                "insert into twin.file (hash, bytes, type, owner) values (:h, :b, :t, :o) "
-                "on conflict do nothing"
-            ),
-            {"h": digest, "b": len(raw), "t": kind, "o": person.user},
-        ).rowcount
-        if new:
-            note = {"hash": digest, "bytes": len(raw), "type": kind}
-            journal.append(conn, cls="file", action="upload", actor=person.user, note=note, level=2)
-    return {"url": f"/api/v1/files/{digest}", "hash": digest, "bytes": len(raw), "type": kind}
-
-
-def _write(path: Path, raw: bytes) -> None:
-    if path.exists():
-        return
-    part = path.with_suffix(f".{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as out:
-            out.write(raw)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(path)
-    except OSError as why:
-        part.unlink(missing_ok=True)
-        raise Unavailable("The file could not be stored; the disk may be full. Try later.") from why
+        return files.keep(conn, raw, person.user)
 
 
 _READABLE = (

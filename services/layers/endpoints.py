@@ -82,6 +82,13 @@ def places(actor: Caller) -> Response:
     return Response(raw, media_type="application/geo+json", headers=PRIVATE)
 
 
+@router.get("/layers/freshness")
+def freshness(actor: Caller) -> dict[str, Any]:
+    """Tell of each layer how much it holds, when it last changed, and whether that is in time."""
+    with db.engine("app").connect() as conn:
+        return {"layers": repository.freshness(conn, actor)}
+
+
 @router.get("/layers/{layer_id}")
 def live_layer(layer_id: str) -> dict[str, Any]:
     """Return a live layer written in pydeck."""

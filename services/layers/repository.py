@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from twin import catalogue, tables
+from twin import catalogue, counts, tables
 from twin.kinds import Kind
+from twin.rulebook import seconds
 from twin.scope import Actor, visible
 
 CELL_DEG = 0.05
@@ -67,3 +69,22 @@ def _feature(kind: str, row: Any) -> dict[str, Any]:
         said["name_en"] = row.name_en
     where = {"type": "Point", "coordinates": [round(row.lon, 5), round(row.lat, 5)]}
     return {"type": "Feature", "geometry": where, "properties": said}
+
+
+def freshness(conn: sa.Connection, actor: Actor) -> dict[str, Any]:
+    """Return per kind how many things, their newest change, and whether it is within its period."""
+    known = {k: one for k, one in catalogue.readable(conn, actor).items() if one.geometry != "none"}
+    kept, now = counts.of_kinds(conn, actor, known), datetime.now(UTC)
+    said: dict[str, Any] = {}
+    for name, kind in known.items():
+        found = kept[name]
+        if found.freshest is None:
+            continue
+        age = (now - found.freshest).total_seconds()
+        period = seconds(kind.update_every)
+        said[name] = {
+            "things": found.things,
+            "freshest": found.freshest,
+            "in_time": None if period is None else age <= period,
+        }
+    return said

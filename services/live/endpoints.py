@@ -11,13 +11,16 @@ from typing import Any
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from services.live.hub import MAX_CATCH_UP, Client, describe, hub
+from services.live.rooms import MAX_WALL_MESSAGE, rooms
 from services.web import auth
 from services.web.params import box
 from twin import db
 from twin.errors import BadRequest
 
 router = APIRouter(tags=["live"])
-LAYERS = frozenset({"positions", "events", "things"})
+# What a client hears that names no layers: alarms are for those who ask.
+USUAL = frozenset({"positions", "events", "things"})
+LAYERS = USUAL | {"alarms"}
 MAX_MESSAGE = 4096
 POLICY = 1008
 
@@ -43,6 +46,7 @@ async def live(socket: WebSocket) -> None:
         pass
     finally:
         hub.clients.discard(client)
+        rooms.leave(client)
         sender.cancel()
         with suppress(asyncio.CancelledError):
             await sender
@@ -79,22 +83,29 @@ async def _receive(socket: WebSocket, client: Client, token: str) -> None:
                 return
             continue
         try:
-            await _subscribe(client, raw)
+            await _hear(client, raw)
         except (BadRequest, ValueError, TypeError, AttributeError) as why:
             client.push(json.dumps({"type": "error", "code": "bad_request", "detail": str(why)}))
 
 
-async def _subscribe(client: Client, raw: str) -> None:
+async def _hear(client: Client, raw: str) -> None:
+    if len(raw) > MAX_WALL_MESSAGE:
+        raise BadRequest("A message has at most 16384 characters.")
+    message = json.loads(raw)
+    if "wall" in message:
+        rooms.hear(client, message["wall"])
+        return
     if len(raw) > MAX_MESSAGE:
         raise BadRequest("A subscription has at most 4096 characters.")
-    said: dict[str, Any] = json.loads(raw)["subscribe"]
-    client.layers = frozenset(said.get("layers") or LAYERS) & LAYERS
+    said: dict[str, Any] = message["subscribe"]
+    client.layers = frozenset(said.get("layers") or USUAL) & LAYERS
     area = said.get("bbox")
     client.bbox = box(",".join(str(float(v)) for v in area)) if area else None
     client.wants_full = True
     after = said.get("after")
     if after is not None:
         await _catch_up(client, int(after))
+    client.started = True
 
 
 async def _catch_up(client: Client, after: int) -> None:

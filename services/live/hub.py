@@ -21,6 +21,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from twin import catalogue, db, journal, names, positions, products
+from twin.alarms import view as alarm_view
 from twin.errors import Unavailable
 from twin.eventview import PROCESS, View
 from twin.scope import Actor, sees, sees_many
@@ -30,12 +31,14 @@ log = structlog.get_logger("live")
 TAIL_EVERY_S = 0.1
 FRAME_EVERY_S = 0.5
 TICK_EVERY_S = 1.0
+# A storm writes ten thousand entries about a few cases: each case is told once in this span.
+ALARMS_EVERY_S = 0.25
 # A batch is stamped when it is received and seen when it is committed: look back over that gap.
 LOOK_BACK_S = 1.5
 # Things come into view before the client has asked anew.
 VIEW_DEG = 0.02
 MAX_CATCH_UP = 5000
-SHOWN = ("case", "thing", "load", "declaration")
+SHOWN = ("case", "thing", "load", "declaration", "plot")
 QUEUE = 4000
 
 
@@ -52,9 +55,15 @@ class Client:
     lost: bool = False
     seen: int = 0
     catching_up: bool = False
+    started: bool = False
     token: str = ""
     doubted: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def scope(self) -> str:
+        """Return what decides what this client may see."""
+        return self.actor.digest()
 
     def push(self, message: str) -> None:
         """Queue a message; a client too slow for the queue is told to come back."""
@@ -94,13 +103,14 @@ class Hub:
         self._told = positions.Told()
         self._moved = asyncio.Event()
         self._hearing = False
+        self._alarms: dict[str, dict[str, Any]] = {}
 
     def start(self) -> None:
         """Begin to tail at the end of the journal; called when the application starts."""
         self.seq = 0
         self.clients.clear()
         self._moved = asyncio.Event()
-        for run in (self._tail, self._frames, self._ticks, self._hear):
+        for run in (self._tail, self._frames, self._ticks, self._hear, self._alarm_news):
             self._tasks.append(asyncio.create_task(self._forever(run)))
 
     async def stop(self) -> None:
@@ -137,6 +147,9 @@ class Hub:
     def _deliver(self, entry: dict[str, Any]) -> None:
         for listener in self.listeners:
             listener(entry)
+        if "alarm" in entry:
+            self._alarms[entry["alarm"]["code"]] = entry
+            return
         for client in list(self.clients):
             # Who catches up reads the journal itself; nobody gets an entry twice.
             if not client.catching_up and entry["seq"] > client.seen:
@@ -207,6 +220,29 @@ class Hub:
                 client.show(raw)
             client.wants_full = False
 
+    async def _alarm_news(self) -> None:
+        while True:
+            await asyncio.sleep(ALARMS_EVERY_S)
+            if self._alarms:
+                news, self._alarms = list(self._alarms.values()), {}
+                self._tell_alarms(news)
+
+    def _tell_alarms(self, news: list[dict[str, Any]]) -> None:
+        """Tell each client what changed of the alarms that it may see; those who see alike share."""
+        made: dict[str, str | None] = {}
+        for client in list(self.clients):
+            if "alarms" not in client.layers or not client.actor.may("alarm.read"):
+                continue
+            if client.scope not in made:
+                mine = [e["alarm"] for e in news if _seen_by(e, client.actor)]
+                said = {"type": "alarms", "seq": self.seq, "alarms": mine}
+                made[client.scope] = (
+                    json.dumps(said, ensure_ascii=False, default=str) if mine else None
+                )
+            message = made[client.scope]
+            if message is not None:
+                client.push(message)
+
     async def _ticks(self) -> None:
         while True:
             await asyncio.sleep(TICK_EVERY_S)
@@ -215,7 +251,8 @@ class Hub:
             now = datetime.now(UTC).isoformat()
             message = json.dumps({"type": "tick", "time": now, "seq": self.seq})
             for client in list(self.clients):
-                if len(client.messages) < QUEUE // 2:
+                # A tick says "all up to here has been told": not to who still catches up or has not asked.
+                if client.started and not client.catching_up and len(client.messages) < QUEUE // 2:
                     client.push(message)
 
 
@@ -249,6 +286,7 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
     """Return sealed entries with all that is needed to show them, whoever looks."""
     found = journal.entries(conn, after=after, limit=limit)
     view = View(conn) if any(row[3] == "case" for row in found) else None
+    ringing = alarm_view.View(conn) if any(_is_alarm(row) for row in found) else None
     result = []
     for row in found:
         said = row._mapping
@@ -268,10 +306,15 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
         if said["class"] == "case" and said["after"]["process"] != PROCESS:
             # Cases of other processes have screens of their own.
             entry["class"] = "process"
+            if ringing is not None and _is_alarm(row):
+                entry["alarm"] = ringing.brief(said["after"])
         elif said["class"] == "case" and view is not None:
             view.definition(said["after"])  # now, while the connection is open; shown after it
             entry["case"] = said["after"]
             entry["view"] = view
+        if said["class"] == "plot":
+            entry["about"] = said["actor"]
+            entry["shared"] = (said["note"] or {}).get("shared", False)
         if said["class"] == "security":
             entry["about"] = journal.whom(said)
         if said["class"] == "thing":
@@ -284,6 +327,11 @@ def describe(conn: Connection, after: int, limit: int) -> list[dict[str, Any]]:
             }
         result.append(entry)
     return result
+
+
+def _is_alarm(row: Any) -> bool:
+    said = row._mapping
+    return bool(said["class"] == "case" and said["after"]["process"] == alarm_view.PROCESS)
 
 
 def _box(
@@ -311,7 +359,7 @@ def _positions(shape: dict[str, Any] | None) -> list[tuple[float, float]]:
     return found
 
 
-_INNER = frozenset({"case", "view", "level", "box", "street", "about"})
+_INNER = frozenset({"case", "view", "level", "box", "street", "about", "alarm"})
 
 
 def _seen_by(entry: dict[str, Any], actor: Actor) -> bool:
@@ -329,6 +377,8 @@ def for_client(entry: dict[str, Any], client: Client) -> str | None:
         open_kind = entry["class"] in ("declaration", "load") and not client.actor.anonymous
         if not open_kind:
             return None
+    if entry["class"] == "plot" and not entry["shared"] and entry["about"] != client.actor.user:
+        return None
     layer = "events" if entry["class"] == "case" else "things"
     if layer not in client.layers or not _inside(entry["point"], client.bbox, layer):
         return None

@@ -85,6 +85,35 @@ def services(form: str) -> Response:
         return answer(form, "services", "service", service.services(conn))
 
 
+@router.get("/services/{service_code}.{form}")
+def service_definition(service_code: str, form: str) -> Response:
+    """Show what may be told besides of a service."""
+    _check(form)
+    try:
+        with db.engine("app").connect() as conn:
+            said = service.definition(conn, service_code)
+    except TwinError as why:
+        return _refused(form, why)
+    if form == "json":
+        return Response(json.dumps(said, ensure_ascii=False), media_type="application/json")
+    inner = "".join(_attribute(one) for one in said["attributes"])
+    raw = (
+        '<?xml version="1.0" encoding="utf-8"?><service_definition>'
+        f"<service_code>{escape(service_code)}</service_code><attributes>{inner}</attributes>"
+        "</service_definition>"
+    )
+    return Response(raw, media_type="application/xml")
+
+
+def _attribute(one: dict[str, Any]) -> str:
+    plain = "".join(f"<{k}>{escape(str(v))}</{k}>" for k, v in one.items() if k != "values")
+    values = "".join(
+        f"<value><key>{escape(v['key'])}</key><name>{escape(v['name'])}</name></value>"
+        for v in one["values"] or ()
+    )
+    return f"<attribute>{plain}<values>{values}</values></attribute>"
+
+
 @router.post("/requests.{form}")
 async def submit(
     form: str,
@@ -133,6 +162,7 @@ def requests(
     start_date: Annotated[str | None, Query(max_length=64)] = None,
     end_date: Annotated[str | None, Query(max_length=64)] = None,
     page_size: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     """List citizens' requests."""
     _check(form)
@@ -146,6 +176,7 @@ def requests(
             start=moment(start_date),
             end=moment(end_date),
             limit=page_size,
+            page=page,
         )
     return answer(form, "service_requests", "request", rows)
 

@@ -10,13 +10,18 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from services.web.params import place
-from twin import cases, names
+from twin import cases, intake, names
 from twin.errors import BadRequest, NotFound
 from twin.eventview import PROCESS
 from twin.scope import ANONYMOUS
 
 SOURCE = "open311"
 MAX_DESCRIPTION = 4000
+# Steps that say nothing to the reporter.
+SILENT = frozenset({
+    "warn", "late", "supervise", "report", "rule_fault", "armed", "deadline", "joined", "parted", "repeat",
+    "migrate", "migrate_undo", "complete", "use", "tags",
+})  # fmt: skip
 
 
 def services(conn: Connection) -> list[dict[str, Any]]:
@@ -27,7 +32,7 @@ def services(conn: Connection) -> list[dict[str, Any]]:
             "service_code": key,
             "service_name": kind["title"]["zh"],
             "description": kind["title"]["en"],
-            "metadata": False,
+            "metadata": bool(kind.get("form")),
             "type": "realtime",
             "keywords": kind.get("keywords", ""),
             "group": kind["domain"],
@@ -36,48 +41,72 @@ def services(conn: Connection) -> list[dict[str, Any]]:
     ]
 
 
+_DATATYPES = {"text": "text", "number": "number", "choice": "singlevaluelist", "flag": "singlevaluelist",
+              "day": "datetime"}  # fmt: skip
+_FLAG = ({"key": "true", "name": "是"}, {"key": "false", "name": "否"})
+
+
+def definition(conn: Connection, service_code: str) -> dict[str, Any]:
+    """Return what may be told besides of a service: its custom fields as attributes."""
+    kind = cases.current(conn, PROCESS)["categories"].get(service_code)
+    if kind is None:
+        raise NotFound(f"service_code {service_code!r} is not in the service list.")
+    attributes = [
+        {
+            "variable": True, "code": one["id"], "datatype": _DATATYPES[one["type"]],
+            "required": one.get("required", False), "datatype_description": one.get("unit", ""),
+            "order": i, "description": one["title"]["zh"],
+            "values": [{"key": c["key"], "name": c["title"]["zh"]} for c in one.get("choices", ())]
+            or (list(_FLAG) if one["type"] == "flag" else None),
+        }
+        for i, one in enumerate(kind.get("form", ()), 1)
+    ]  # fmt: skip
+    return {"service_code": service_code, "attributes": attributes}
+
+
 def submit(conn: Connection, form: Mapping[str, str], once_key: str | None) -> dict[str, Any]:
     """Open an event from a citizen's report; media_url is kept as text and never fetched."""
-    lon, lat = _place(form)
     category = form.get("service_code", "")
-    said = cases.current(conn, PROCESS)["categories"]
-    if category not in said:
+    if category not in cases.current(conn, PROCESS)["categories"]:
         raise BadRequest(f"service_code {category!r} is not in the service list.")
     description = form.get("description", "").strip()
     if not description:
         raise BadRequest("description is missing: say in a few words what is wrong.")
     if len(description) > MAX_DESCRIPTION:
         raise BadRequest(f"description is longer than {MAX_DESCRIPTION} characters.")
-    source_id = hashlib.sha256(once_key.encode()).hexdigest()[:32] if once_key else None
-    case = cases.open_case(
-        conn,
-        PROCESS,
-        actor=ANONYMOUS,
-        category=category,
-        title=said[category]["title"]["zh"],
-        lon=lon,
-        lat=lat,
-        source=SOURCE,
-        source_id=source_id,
-        data={
-            "description": description,
-            "address": form.get("address_string", "")[:200] or None,
-            "media_url": form.get("media_url", "")[:500] or None,
-            "reporter": "citizen",
-            "reporter_kind": "citizen",
-            "photos": [],
-        },
-    )
-    if case["district"] is None:
+    address = form.get("address_string", "").strip()[:200] or None
+    # An address alone is a place that a person must still find on the map.
+    lon, lat = (None, None) if address and "lat" not in form else _place(form)
+    if lon is not None and lat is not None and cases.place_of(conn, lon, lat)[0] is None:
         raise BadRequest("This place lies outside the city; check lat and long (WGS-84).")
-    return {"service_request_id": case["code"], "service_notice": "已收到，可凭编号查询办理情况"}
+    fields = {
+        k[10:-1]: v for k, v in form.items() if k.startswith("attribute[") and k.endswith("]")
+    }
+    who = " ".join(form.get(k, "").strip() for k in ("first_name", "last_name")).strip()
+    taken = intake.take(
+        conn,
+        intake.Draft(
+            source=SOURCE, source_id=hashlib.sha256(once_key.encode()).hexdigest()[:32] if once_key else None,
+            category=category, description=description, lon=lon, lat=lat, address=address, fields=fields,
+            more={
+                "media_url": form.get("media_url", "")[:500] or None,
+                "contact": (form.get("phone") or form.get("email") or "")[:100] or None,
+                "contact_name": who[:60] or None, "device_id": form.get("device_id", "")[:64] or None,
+            },
+        ),
+        actor=ANONYMOUS,
+    )  # fmt: skip
+    notice = "已收到，可凭编号查询办理情况"
+    if taken.missing:
+        notice = "已收到；位置还不明确，工作人员会核实"
+    return {"service_request_id": taken.case["code"], "service_notice": notice, "account_id": None}
 
 
 def _place(form: Mapping[str, str]) -> tuple[float, float]:
     try:
         lon, lat = float(form["long"]), float(form["lat"])
     except (KeyError, ValueError) as why:
-        raise BadRequest("lat and long (WGS-84 degrees) are needed.") from why
+        raise BadRequest("lat and long (WGS-84 degrees), or address_string, are needed.") from why
     return place(lon, lat)
 
 
@@ -90,10 +119,12 @@ def requests(
     start: datetime | None,
     end: datetime | None,
     limit: int,
+    page: int = 1,
 ) -> list[dict[str, Any]]:
     """Return citizens' requests, newest first."""
     where = ["process = :process", "source = :source"]
-    params: dict[str, Any] = {"process": PROCESS, "source": SOURCE, "limit": limit}
+    params: dict[str, Any] = {"process": PROCESS, "source": SOURCE, "limit": limit,
+                              "skip": (page - 1) * limit}  # fmt: skip
     for name, value, sql in (
         ("ids", ids, "code = any(:ids)"),
         ("category", service_code, "category = :category"),
@@ -108,7 +139,7 @@ def requests(
     rows = conn.execute(
         text(
             f'select {cases.COLUMNS} from twin."case" where {" and ".join(where)} '
-            "order by opened_at desc limit :limit"
+            "order by opened_at desc limit :limit offset :skip"
         ),
         params,
     )
@@ -135,6 +166,7 @@ def _request(conn: Connection, case: dict[str, Any]) -> dict[str, Any]:
         "service_request_id": case["code"],
         "status": "closed" if state.get("final") else "open",
         "status_notes": state["title"]["zh"],
+        "service_notice": None,
         "service_name": kind.get("title", {}).get("zh", case["category"]),
         "service_code": case["category"],
         "description": case["data"].get("description", ""),
@@ -143,8 +175,11 @@ def _request(conn: Connection, case: dict[str, Any]) -> dict[str, Any]:
         "updated_datetime": (case["closed_at"] or case["entered_at"]).isoformat(),
         "expected_datetime": case["due_at"].isoformat() if case["due_at"] else None,
         "address": case["data"].get("address") or "".join(where),
+        "address_id": None,
+        "zipcode": None,
         "lat": case["lat"],
         "long": case["lon"],
+        "media_url": case["data"].get("media_url"),
     }
 
 
@@ -156,7 +191,7 @@ def updates(conn: Connection, code: str) -> list[dict[str, Any]]:
     for entry in cases.story(conn, row.id):
         said = cases.definition(conn, entry.after)
         state = said["states"][entry.after["state"]]
-        if entry.action in ("warn", "late", "supervise", "rule_fault"):
+        if entry.action in SILENT:
             continue
         steps.append(
             {

@@ -83,7 +83,8 @@ def written(doc: Doc) -> bytes:
             condition.text = one["guard"]
     _drawing(root, doc, places, flows)
     ET.indent(root)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+    written: bytes = ET.tostring(root, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + written + b"\n"
 
 
 def _q(name: str, space: str = BPMN) -> str:

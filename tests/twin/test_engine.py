@@ -369,7 +369,11 @@ def test_cases_that_a_version_cannot_hold_are_listed_and_stay() -> None:
     case = act(report(), "ask", DISPATCHER, reason="在哪")
     doc = edition()
     doc["states"] = {k: v for k, v in doc["states"].items() if k != "asking"}
-    doc["actions"] = {k: v for k, v in doc["actions"].items() if k not in ("ask", "answer")}
+    kept = {k: v for k, v in doc["actions"].items() if k not in ("ask", "answer")}
+    doc["actions"] = {
+        k: {**v, "from": [state for state in v["from"] if state != "asking"]}
+        for k, v in kept.items()
+    }
     new = publish(doc)
     with db.engine("app").begin() as conn:
         said = migration.migrate(conn, "event.city", new, actor=CHIEF, dry_run=False)

@@ -51,7 +51,7 @@ def test_a_random_walk_visits_every_state_and_action_and_always_ends() -> None:
     for doc in processes.shipped():
         chance = random.Random(7)
         states, actions = set(), set()
-        for _ in range(400):
+        for _ in range(4000):
             state = doc["initial"]
             states.add(state)
             for _step in range(1000):

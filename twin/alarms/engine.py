@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from twin import db, products, rules
-from twin.alarms import raising, readings, rule, standing, sweeps
+from twin.alarms import raising, readings, reports, rule, standing, sweeps
 from twin.alarms.raising import Ring
 from twin.alarms.rule import Rule
 from twin.alarms.standing import Spans, Standing, Turn
@@ -340,6 +340,7 @@ def escalate(made: Pass) -> int:
         ]
         if reached and min(reached) < row.severity:
             raising.raise_level(made.conn, UUID(str(row.id)), min(reached))
+            reports.report(made.conn, UUID(str(row.id)), said)
             done += 1
     return done
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from twin import cases, ids, journal
+from twin.alarms import reports
 from twin.alarms.rule import Rule, seconds
 from twin.products import Product
 from twin.scope import SYSTEM
@@ -177,6 +178,7 @@ def _case(
     )
     if level < row.severity:
         raise_level(conn, row.id, level)
+        reports.report(conn, UUID(str(row.id)), first.rule)
     return UUID(str(row.id))
 
 
@@ -218,6 +220,7 @@ def _open(
             "since": first.since.astimezone(UTC).isoformat(), **first.detail,
         },
     )  # fmt: skip
+    reports.report(conn, said["id"], rule)
     return UUID(str(said["id"]))
 
 

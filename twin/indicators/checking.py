@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
-from twin import declarations, filters
+from twin import filters
 from twin.errors import BadRequest, DeclarationError
 from twin.indicators import measuring, published
 from twin.indicators.model import Indicator, formula_fault, of_set
@@ -90,23 +89,3 @@ def _known(conn: Connection, doc: Mapping[str, Any]) -> Iterator[Fault]:
             yield (at, f"there is no field {why.args[0]} in {statement.source.name}")
         except (BadRequest, DeclarationError) as why:
             yield (at, why.detail)
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Read and check a shipped set; DeclarationError names file, line and key."""
-    doc, lines = declarations.read(published.KIND, path)
-    for where, why in faults(doc):
-        line = declarations.line_of(lines, where)
-        raise DeclarationError(str(path), line, ".".join(map(str, where)), why)
-    return doc
-
-
-def publish_shipped(conn: Connection, actor: str) -> int:
-    """Publish what is shipped and does not run yet; return how many sets."""
-    done = 0
-    for path in declarations.shipped_files("indicators"):
-        doc = read_file(path)
-        done += declarations.publish(
-            conn, published.KIND, doc["key"], doc, origin="shipped", actor=actor
-        ) is not None  # fmt: skip
-    return done

@@ -10,7 +10,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 3000,
     rolldownOptions: {
-      input: { mapkit: "src/mapkit/index.ts", ogc: "src/ogc/main.ts", wall: "wall.html", console: "console.html", patrol: "patrol.html", login: "login.html" },
+      input: { mapkit: "src/mapkit/index.ts", ogc: "src/ogc/main.ts", wall: "wall.html", console: "console.html", patrol: "patrol.html", board: "board.html", login: "login.html" },
       preserveEntrySignatures: "strict",
       output: {
         // mapkit keeps its name: the workbench and notebooks import it by address, as the pages of /ogc do with ogc.

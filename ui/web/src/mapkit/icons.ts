@@ -114,6 +114,29 @@ function eventMark(ctx: CanvasRenderingContext2D, x: number, y: number, theme: T
   }
 }
 
+/** An alarm of a device: a call in a square, so that nobody takes it for an event; filled while it rings. */
+function alarmMark(ctx: CanvasRenderingContext2D, x: number, y: number, theme: Theme, level: string, known: boolean): void {
+  const ink = colour(theme, (raw.severity as Record<string, { token: string }>)[level]!.token);
+  const halo = colour(theme, "halo");
+  ctx.beginPath();
+  ctx.roundRect(x - 27, y - 27, 54, 54, 13);
+  ctx.lineWidth = 12;
+  ctx.strokeStyle = halo;
+  ctx.stroke();
+  ctx.fillStyle = known ? halo : ink;
+  ctx.fill();
+  ctx.lineWidth = 6;
+  ctx.strokeStyle = ink;
+  ctx.stroke();
+  ctx.fillStyle = known ? ink : halo;
+  ctx.beginPath();
+  ctx.roundRect(x - 4.5, y - 17, 9, 21, 4);
+  ctx.fill();
+  ctx.beginPath();
+  ctx.arc(x, y + 13, 5.5, 0, Math.PI * 2);
+  ctx.fill();
+}
+
 function arrow(ctx: CanvasRenderingContext2D, x: number, y: number, hollow: boolean): void {
   ctx.beginPath();
   ctx.moveTo(x, y - 30);
@@ -140,11 +163,11 @@ function crew(ctx: CanvasRenderingContext2D, x: number, y: number, hollow: boole
   ctx.fill();
 }
 
-/** One atlas for the live layers: 32 event marks and the movers' masks. */
+/** One atlas for the live layers: 32 event marks, 8 of alarms and the movers' masks. */
 export function liveAtlas(theme: Theme): Atlas {
   const el = document.createElement("canvas");
   el.width = CELL * 8;
-  el.height = CELL * 5;
+  el.height = CELL * 6;
   const ctx = el.getContext("2d")!;
   const mapping: Atlas["mapping"] = {};
   let n = 0;
@@ -158,6 +181,8 @@ export function liveAtlas(theme: Theme): Atlas {
     for (const phase of PHASES)
       for (const late of [false, true])
         cell(`e${level}-${phase}${late ? "-late" : ""}`, false, (x, y) => eventMark(ctx, x, y, theme, level, phase, late));
+  for (const level of ["1", "2", "3", "4"])
+    for (const known of [false, true]) cell(`a${level}${known ? "-known" : ""}`, false, (x, y) => alarmMark(ctx, x, y, theme, level, known));
   cell("vehicle", true, (x, y) => arrow(ctx, x, y, false));
   cell("vehicle-stale", true, (x, y) => arrow(ctx, x, y, true));
   cell("crew", true, (x, y) => crew(ctx, x, y, false));

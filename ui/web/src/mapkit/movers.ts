@@ -94,17 +94,17 @@ export class Movers {
   }
 
   /** The arrays that deck draws now, one set for each look. */
-  groups(theme: Theme, now: number, is3d = false): Record<Group, GroupData> {
+  groups(theme: Theme, now: number): Record<Group, GroupData> {
     const inks = Object.values(raw.mover_status).map((s) => rgba(theme, s.token));
     const lists: Record<Group, number[]> = { vehicles: [], "vehicles-stale": [], crews: [], "crews-stale": [] };
     for (const slot of this.slots.values()) {
       const stale = (this.flags[slot]! & STALE) !== 0 || this.status[slot] === 4;
       lists[`${this.flags[slot]! & CREW ? "crews" : "vehicles"}${stale ? "-stale" : ""}`].push(slot);
     }
-    return Object.fromEntries(GROUPS.map((g) => [g, this.fill(lists[g], inks, now, is3d)])) as Record<Group, GroupData>;
+    return Object.fromEntries(GROUPS.map((g) => [g, this.fill(lists[g], inks, now)])) as Record<Group, GroupData>;
   }
 
-  private fill(slots: number[], inks: number[][], now: number, _is3d: boolean): GroupData {
+  private fill(slots: number[], inks: number[][], now: number): GroupData {
     const n = slots.length;
     const data: GroupData = {
       length: n, nums: new Uint32Array(n),
@@ -114,12 +114,18 @@ export class Movers {
         getColor: { value: new Uint8Array(n * 4), size: 4, normalized: true },
       },
     };
-    slots.forEach((slot, i) => {
+    const { getPosition, getAngle, getColor } = data.attributes;
+    for (let i = 0; i < n; i++) {
+      const slot = slots[i]!;
+      const k = Math.min(1, (now - this.since[slot]!) / GLIDE_MS);
+      const [a, b] = [slot * 2, slot * 2 + 1];
       data.nums[i] = this.num[slot]!;
-      data.attributes.getPosition.value.set(this.place(slot, now), i * 2);
-      data.attributes.getAngle.value[i] = -this.heading[slot]!;
-      data.attributes.getColor.value.set(inks[this.status[slot]!] ?? inks[0]!, i * 4);
-    });
+      getPosition.value[i * 2] = this.from[a]! + (this.to[a]! - this.from[a]!) * k;
+      getPosition.value[i * 2 + 1] = this.from[b]! + (this.to[b]! - this.from[b]!) * k;
+      getAngle.value[i] = -this.heading[slot]!;
+      const ink = inks[this.status[slot]!] ?? inks[0]!;
+      for (let c = 0; c < 4; c++) getColor.value[i * 4 + c] = ink[c]!;
+    }
     return data;
   }
 }

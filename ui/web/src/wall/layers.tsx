@@ -1,9 +1,13 @@
-/** The layer tree: group → topic database → kind, with its legend; searched by title and kind; folded by default. */
+/** The layer tree: group → topic database → kind, with legend, opacity and freshness; searched by title and kind. */
 import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { Icon, Mark } from "../common/icon";
 import { severity } from "../mapkit";
-import { t, tt } from "../common/i18n";
+import { get } from "../common/api";
+import { num, when } from "../common/format";
+import { t, tt, type Key } from "../common/i18n";
 import type { LayerBranch, LayerGroup, LayerNode, Legend } from "../common/types";
+import { Head } from "./rail";
 import * as s from "./store";
 
 function Swatch({ mark }: { mark: Legend }) {
@@ -21,8 +25,42 @@ function flip(ids: string[], on: boolean): void {
   s.hidden.value = next;
 }
 
+/** Which layer's opacity and figures are open. */
+const opened = signal<string | null>(null);
+
+/** How fresh a layer is: a dot that tells in time or overdue, by shape as well as by colour. */
+function Freshness({ id }: { id: string }) {
+  const fresh = s.freshness.value[id];
+  if (!fresh) return null;
+  const late = fresh.in_time === false;
+  return <span class={`fresh${late ? " overdue" : ""}`} title={`${t(late ? "layers.overdue" : "layers.fresh")} ${when(fresh.freshest)}`}>{late ? "!" : ""}</span>;
+}
+
+function More({ layer }: { layer: LayerNode }) {
+  const share = s.opacity.value.get(layer.id) ?? 1;
+  const fresh = s.freshness.value[layer.id];
+  const set = (value: number) => { const next = new Map(s.opacity.value); if (value >= 1) next.delete(layer.id); else next.set(layer.id, value); s.opacity.value = next; };
+  return (
+    <div class="more-of">
+      {(layer.style_layers ?? []).length > 0 && <label class="small muted">{t("layers.opacity")}<input type="range" min={10} max={100} step={5} value={Math.round(share * 100)} aria-label={`${tt(layer.title)} ${t("layers.opacity")}`} onInput={(e) => set(Number(e.currentTarget.value) / 100)} /><b>{Math.round(share * 100)}%</b></label>}
+      {fresh && <p class="small muted">{t("layers.things", { n: num(fresh.things) })} · {t(fresh.in_time === false ? "layers.overdue" : "layers.fresh")} {when(fresh.freshest)}</p>}
+    </div>
+  );
+}
+
+const GATHERINGS: s.Gathering[] = ["auto", "points", "clusters", "hexagons", "heat"];
+
+function Gathered() {
+  return (
+    <div class="more-of" role="radiogroup" aria-label={t("gather.title")}>
+      <div class="chips">{GATHERINGS.map((one) => <button role="radio" aria-checked={s.gathering.value === one} class={s.gathering.value === one ? "on" : ""} data-gather={one} onClick={() => (s.gathering.value = one)}>{t(`gather.${one}` as Key)}</button>)}</div>
+    </div>
+  );
+}
+
 function Row({ layer }: { layer: LayerNode }) {
   const off = s.hidden.value.has(layer.id);
+  const more = opened.value === layer.id;
   return (
     <li class={off ? "layer off" : "layer"} data-layer={layer.id}>
       <label>
@@ -30,7 +68,11 @@ function Row({ layer }: { layer: LayerNode }) {
         {layer.legend.length > 0 && <Swatch mark={layer.legend[0]!} />}
         <span class="grow cut" title={tt(layer.title)}>{tt(layer.title)}</span>
         <span class="muted small">{layer.type === "live" ? t("layers.live") : layer.min_zoom > 9 ? t("layers.from", { z: layer.min_zoom }) : ""}</span>
+        <Freshness id={layer.id} />
+        {layer.type !== "live" && <button class="plain tune" aria-label={`${tt(layer.title)} ${t("layers.tune")}`} title={t("layers.tune")} aria-expanded={more} onClick={(e) => { e.preventDefault(); opened.value = more ? null : layer.id; }}><Icon name="chevron-down" size={14} /></button>}
       </label>
+      {more && <More layer={layer} />}
+      {layer.id === "events" && !off && <Gathered />}
       {layer.legend.length > 1 && !off && (
         <ul class="legend">{layer.legend.map((mark) => <li><Swatch mark={mark} /><span>{tt(mark.label)}</span></li>)}</ul>
       )}
@@ -96,19 +138,18 @@ function Found({ known }: { known: Map<string, LayerNode> }) {
 }
 
 export function Layers() {
-  if (!s.layersOpen.value)
-    return (
-      <button class="fold panel" aria-expanded="false" onClick={() => (s.layersOpen.value = true)}><Icon name="layers" size={18} /><span>{t("layers.title")}</span></button>
-    );
+  useEffect(() => {
+    get<{ layers: Record<string, s.Fresh> }>("/layers/freshness").then((got) => (s.freshness.value = got.layers), (why: Error) => s.tell(why.message));
+  }, []);
   const known = new Map(s.tree.value.groups.flatMap((g) => g.layers).map((layer) => [layer.id, layer]));
   return (
-    <nav class="layers panel" aria-label={t("layers.title")}>
-      <h2>{t("layers.title")}<button class="plain" aria-label={t("layers.close")} aria-expanded="true" onClick={() => (s.layersOpen.value = false)}><Icon name="x" /></button></h2>
+    <>
+      <Head title={t("layers.title")} />
       <label class="seek"><Icon name="search" size={14} /><input type="search" placeholder={t("layers.search")} aria-label={t("layers.search")} value={sought.value} onInput={(e) => (sought.value = e.currentTarget.value)} /></label>
       <div class="scroll">
         {sought.value.trim() ? <Found known={known} /> : s.tree.value.groups.map((group) => <Group key={group.id} group={group} known={known} />)}
       </div>
-    </nav>
+    </>
   );
 }
 

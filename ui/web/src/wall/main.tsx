@@ -3,21 +3,29 @@ import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import "../common/base.css";
 import "./wall.css";
+import "../common/board.css";
+import "./tools.css";
 import { get, mustSession } from "../common/api";
+import { num, span } from "../common/format";
 import { Icon } from "../common/icon";
 import { lang, startLang, t, tt } from "../common/i18n";
 import { startTheme } from "../common/theme";
 import type { Category, Config, LayerTree, Session } from "../common/types";
 import { watermark } from "../mapkit";
-import { EventCard } from "./eventcard";
-import { EventList, walk } from "./events";
+import { loadAlarms, takeAlarms, type Alarm } from "./alarmstore";
+import { Efficiency } from "./efficiency";
+import { walk } from "./events";
 import { Indicators } from "./indicators";
-import { Layers } from "./layers";
 import { bearing, centre, home, startMap, zoomBy } from "./mapview";
+import { kiosk, screen, start as asked } from "./place";
+import { openPanel, Rail } from "./rail";
+import { startRoom } from "./room";
+import { Side } from "./side";
 import * as s from "./store";
-import { ReportCard, ThingCard } from "./thingcard";
 import { backToLive, PastFrame, Timeline } from "./timeline";
+import { loadPlots } from "./toolstore";
 import { TopBar } from "./topbar";
+import { startTour } from "./tour";
 
 function Tools() {
   return (
@@ -47,15 +55,15 @@ function Menu() {
   );
 }
 
-function Side() {
-  const sel = s.selected.value;
-  const card = s.reporting.value ? <ReportCard /> : sel?.type === "event" ? <EventCard key={sel.id} id={sel.id} /> : sel ? <ThingCard /> : null;
-  return (
-    <aside class={card ? "side panel two" : "side panel"}>
-      <EventList />
-      {card}
-    </aside>
-  );
+/** What the network does: lost since when; and, once it is back, what was missed and is here again. */
+function Network() {
+  void s.clock.value;
+  const since = s.lostSince.value;
+  const back = s.caughtUp.value;
+  const away = since === null ? 0 : (Date.now() - since) / 1000;
+  if (away > 1.5) return <div class="network lost" role="alert"><i />{t("net.lost", { s: span(away) })}</div>;
+  if (back) return <div class="network back" role="status"><i />{t("net.back", { s: span(back.away_s), n: num(back.missed) })}</div>;
+  return null;
 }
 
 function typing(e: KeyboardEvent): boolean {
@@ -74,6 +82,7 @@ function onKey(e: KeyboardEvent): void {
   if (e.key === "Escape") {
     if (s.menu.value) s.menu.value = null;
     else if (s.selected.value || s.reporting.value) s.closeCard();
+    else if (s.panel.value && screen === "main") openPanel(null);
     else if (s.moment.value !== null) backToLive();
     return;
   }
@@ -92,20 +101,30 @@ function Wall() {
   const [why, setWhy] = useState<string | null>(null);
   useEffect(() => {
     addEventListener("keydown", onKey);
+    if (kiosk) void navigator.wakeLock?.request("screen").catch(() => undefined);
     const stopMark = watermark(document.body, `${s.session.value.user} ${tt(s.session.value.name)}`);
     startMap(box.current!).then(() => {
+      s.listeners.push({
+        alarms: (list) => takeAlarms(list as Alarm[]), reload: () => void s.loadNames().catch(() => undefined),
+        hello: (_missed, again) => { if (again) void Promise.all([loadAlarms(), loadPlots(), s.loadNames()]).catch(() => undefined); },
+        entry: (entry) => { if (entry.class === "plot") void loadPlots().catch(() => undefined); },
+      });
+      startRoom();
       s.goLive();
-      return Promise.all([s.loadEvents(), s.loadCards(), s.loadBins(), s.loadNames()]);
+      begin();
+      startTour();
+      return Promise.all([s.loadEvents(), s.loadCards(), s.loadBins(), s.loadNames(), loadAlarms(), loadPlots()]);
     }).catch((e: Error) => setWhy(e.message));
     return () => { removeEventListener("keydown", onKey); stopMark(); };
   }, []);
   return (
-    <div class={s.moment.value === null ? "wall" : "wall inpast"} lang={lang.value}>
+    <div class={`wall screen-${screen}${s.moment.value === null ? "" : " inpast"}${kiosk ? " kiosk" : ""}${s.panel.value ? " drawn" : ""}`} lang={lang.value}>
       <main class="map" ref={box} aria-label={t("map.label")} />
       <PastFrame />
       <TopBar />
-      <Layers />
+      {screen === "a" ? <Efficiency /> : <Rail />}
       <Tools />
+      <Network />
       <Indicators />
       <Timeline />
       <Side />
@@ -117,12 +136,27 @@ function Wall() {
   );
 }
 
+/** What the address asks for, once the map stands. */
+function begin(): void {
+  const said = asked();
+  if (said.threeD) s.threeD.value = true;
+  if (said.topic) s.topic.value = said.topic;
+  if (said.at !== null && said.at < s.serverNow()) s.showMoment(said.at);
+  const [type, key] = said.selected ?? [];
+  if (type === "event") s.openEvent(key!);
+  else if (type === "alarm") s.openAlarm(key!);
+  else if (type === "thing") void s.openThing(key!);
+  const first: Partial<Record<typeof screen, s.PanelName>> = { b: "topic", c: "select" };
+  s.panel.value = (said.panel as s.PanelName | null) ?? first[screen] ?? null;
+}
+
 async function start(): Promise<void> {
   startTheme("wall", "night");
   s.config.value = await get<Config>("/api/v1/config");
   startLang(s.config.value.lang);
   [s.session.value, s.tree.value, s.categories.value] = await Promise.all([mustSession<Session>(), get<LayerTree>("/layers"), get<Category[]>("/api/v1/categories")]);
-  s.hidden.value = new Set(s.tree.value.groups.flatMap((g) => g.layers).filter((l) => !l.visible).map((l) => l.id));
+  const { on, off } = asked();
+  s.hidden.value = new Set(s.tree.value.groups.flatMap((g) => g.layers).filter((l) => (l.visible ? off.includes(l.id) : !on.includes(l.id))).map((l) => l.id));
   render(<Wall />, document.getElementById("app")!);
 }
 

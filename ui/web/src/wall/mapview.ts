@@ -1,7 +1,7 @@
 /** The wall's map: ties the signals to mapkit, and the mouse to the signals. */
 import { effect, signal } from "@preact/signals";
 import {
-  calm, createMap, GeoJsonLayer, GROUPS, liveAtlas, PathLayer, pydeckLayers, rgba, ScatterplotLayer, severity, TextLayer,
+  calm, createMap, GeoJsonLayer, GROUPS, liveAtlas, PathLayer, pydeckLayers, rgba, ScatterplotLayer, TextLayer,
   type Atlas, type DeckJson, type Group, type GroupData, type Theme, type TwinMap,
 } from "../mapkit";
 import type { MapMouseEvent } from "maplibre-gl";
@@ -9,29 +9,44 @@ import { get } from "../common/api";
 import { lang } from "../common/i18n";
 import { theme } from "../common/theme";
 import type { Event, LonLat } from "../common/types";
+import { standing } from "./alarmstore";
+import { drawAlarms, drawOverlays, startOverlays } from "./overlays";
+import { drawEvents, drawnEvents, pulse, startEvents } from "./eventlayers";
+import { leading, room, screen } from "./place";
 import * as s from "./store";
+import { startTrees } from "./trees3d";
 
 let twin: TwinMap;
 let atlas: Atlas;
 let groups: Record<Group, GroupData> | null = null;
 let moverJson: DeckJson;
 let eventJson: DeckJson;
-let drawnEvents: Event[] = [];
 let gliding = 0;
 
-export const PADDING = { top: 56, left: 16, right: 376, bottom: 252 };
+const EDGES = { top: 56, left: 72, right: 376, bottom: 252 };
 
-const phase = (ev: Event) => (ev.stage >= 6 ? "closed" : ev.stage === 5 ? "verify" : ev.stage >= 3 ? "hand" : "new");
+/** What the panels leave free: the camera makes room for the drawer, and for the board of screen a. */
+function padding(): typeof EDGES {
+  const board = document.querySelector(".efficiency")?.clientWidth;
+  const drawer = document.querySelector(".drawer")?.clientWidth;
+  return { ...EDGES, left: board ? board + 16 : EDGES.left + (drawer ?? 0) };
+}
+
+export const theMap = (): TwinMap | undefined => twin;
+export const theAtlas = (): Atlas => atlas;
 
 export async function startMap(container: HTMLElement): Promise<TwinMap> {
   [moverJson, eventJson] = await Promise.all([get<DeckJson>("/layers/movers"), get<DeckJson>("/layers/events")]);
   const [w, south, e, n] = s.config.value.bounds;
   twin = createMap({ container, theme: theme.value, lang: lang.value, center: s.config.value.center, zoom: s.config.value.zoom, hash: true });
   twin.map.setMaxBounds([w - 1.6, south - 1.1, e + 1.6, n + 1.1]);
-  twin.map.setPadding(PADDING);
+  twin.map.setPadding(padding());
   atlas = liveAtlas(theme.value);
   // From below to above: a route never covers the event that it leads to.
-  for (const name of ["routes", "movers", "events", "pulse", "selection", "minutes"]) twin.setGroup(name, []);
+  for (const name of ["trees", "areas", "sectors", "routes", "trail", "found", "movers", "events", "alarms", "pulse", "plots", "selection", "minutes", "draw"]) twin.setGroup(name, []);
+  startEvents(twin, eventJson);
+  startOverlays(twin);
+  startTrees(twin);
   mouse();
   const seen = () => {
     const b = twin.map.getBounds();
@@ -52,7 +67,7 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
     drawAll();
   });
   effect(() => {
-    void [s.events.value, s.closedEvents.value, s.hidden.value, s.filter.value];
+    void [s.events.value, s.closedEvents.value, s.hidden.value, s.filter.value, s.gathering.value];
     drawEvents();
   });
   effect(() => {
@@ -64,18 +79,43 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
     drawRoutes();
   });
   effect(() => twin.setMoment(s.settled.value === null ? null : minute(s.settled.value)));
+  let panel = s.panel.value;
+  effect(() => {
+    if (s.panel.value === panel) return;
+    panel = s.panel.value;
+    // The drawer is drawn first, then measured.
+    requestAnimationFrame(() => twin.map.easeTo({ padding: padding(), duration: calm() ? 0 : 200 }));
+  });
   effect(() => show3d(s.threeD.value));
   effect(() => visibility(s.hidden.value));
+  effect(() => fade(s.opacity.value));
   effect(() => {
     if (s.fresh.value.size) pulse();
   });
   twin.map.on("style.load", () => {
     visibility(s.hidden.value);
+    faded.clear();
+    fade(s.opacity.value);
     show3d(s.threeD.value, false);
+    drawEvents();
   });
+  twin.map.on("move", () => cameraHooks.forEach((f) => f()));
   drawAll();
-  (window as unknown as { twin: unknown }).twin = { map: twin.map, movers: s.movers, pick: twin.pick, events: () => drawnEvents, store: s };
+  marks();
+  keepView();
+  (window as unknown as { twin: unknown }).twin = { map: twin.map, movers: s.movers, pick: twin.pick, events: drawnEvents, store: s, standing: () => standing.value };
   return twin;
+}
+
+/** Note when the ground was first seen, and when everything was: what `bench_wall` reads. */
+function marks(): void {
+  const seen = () => {
+    if (!twin.map.getSource("base") || !twin.map.isSourceLoaded("base")) return;
+    twin.map.off("render", seen);
+    performance.mark("wall.picture");
+  };
+  twin.map.on("render", seen);
+  twin.map.once("idle", () => performance.mark("wall.full"));
 }
 
 /** Whole minutes, so that tiles of the past are shared and cached. */
@@ -85,23 +125,33 @@ function drawAll(): void {
   drawMovers(performance.now());
   drawRoutes();
   drawEvents();
+  drawAlarms();
+  drawOverlays();
   drawSelection();
 }
 
 /** How long the browser took for the frame after a drawing; the GPU's time shows nowhere else. */
 let frame_ms = 16;
+/** What one drawing costs in script. Gliding is worth a hundredth of the machine: many things are drawn less often. */
+let draw_ms = 0.3;
+const GLIDE_BUDGET_MS_PER_S = 6;
+/** Above this many a picture a second is motion enough; each drawing would cost more than it tells. */
+const GLIDERS = 3000;
 
 /** Vehicles glide between fixes: draw while something moves, at most 30 times a second and less where frames are dear, then rest. */
 function glide(): void {
   if (gliding) return;
+  if (s.movers.size > GLIDERS) return drawOnce();
   let last = 0;
   let drawn = false;
   const step = (now: number) => {
     if (drawn) frame_ms = frame_ms * 0.7 + Math.min(1000, now - last) * 0.3;
-    drawn = now - last >= (frame_ms < 45 ? 33 : Math.min(1000, frame_ms * 4));
+    const rest = Math.max(frame_ms < 45 ? 33 : Math.min(1000, frame_ms * 4), (draw_ms * 1000) / GLIDE_BUDGET_MS_PER_S);
+    drawn = now - last >= rest;
     if (drawn) {
       last = now;
       drawMovers(now);
+      draw_ms = draw_ms * 0.8 + (performance.now() - now) * 0.2;
       if (s.selected.value?.type === "thing" && s.thing.value && s.movers.where(s.thing.value.num)) drawSelection();
     }
     gliding = s.movers.moving(now) ? requestAnimationFrame(step) : 0;
@@ -110,31 +160,24 @@ function glide(): void {
   gliding = requestAnimationFrame(step);
 }
 
+let once = 0;
+function drawOnce(): void {
+  once ||= window.setTimeout(() => {
+    once = 0;
+    // As if every glide had ended: each thing stands at its newest fix.
+    drawMovers(performance.now() + 10_000);
+  }, 450);
+}
+
 function drawMovers(now: number): void {
+  const began = performance.now();
   groups = s.movers.groups(theme.value, now);
   const off = s.hidden.value.has("movers");
   const inject = Object.fromEntries(
     GROUPS.map((g) => [g, { data: groups![g], iconAtlas: atlas.atlas, iconMapping: atlas.mapping, visible: !off, billboard: false, sizeScale: moverScale() }]),
   );
   twin.setGroup("movers", pydeckLayers(moverJson, inject));
-}
-
-function drawEvents(): void {
-  if (!twin) return;
-  const list = s.filter.value === "closed" ? s.closedEvents.value : s.events.value;
-  drawnEvents = s.hidden.value.has("events") ? [] : list.filter((ev) => ev.point).sort((a, b) => b.severity - a.severity);
-  const zoom = twin.map.getZoom();
-  // A thousand marks of one size are noise: the lighter an event and the fuller the city, the smaller its mark.
-  const crowd = drawnEvents.length > 400 && zoom < 13;
-  const weightOf = (ev: Event) => (crowd ? [0.9, 0.75, 0.45, 0.35] : [1.08, 1, 0.88, 0.74])[Math.min(4, Math.max(1, ev.severity)) - 1]!;
-  const size = zoom < 10 ? 15 : zoom < 12 ? 21 : zoom < 14 ? 27 : 34;
-  twin.setGroup("events", pydeckLayers(eventJson, {
-    events: {
-      data: drawnEvents, iconAtlas: atlas.atlas, iconMapping: atlas.mapping, getSize: (ev: Event) => size * weightOf(ev), visible: true,
-      getPosition: (ev: Event) => ev.point, updateTriggers: { getIcon: [theme.value, s.clock.peek() >> 14], getSize: [size, crowd] },
-      getIcon: (ev: Event) => `e${Math.min(4, Math.max(1, ev.severity))}-${phase(ev)}${s.isLate(ev) ? "-late" : ""}`,
-    },
-  }));
+  s.spent.movers_ms += performance.now() - began;
 }
 
 /** Arrows shrink with the city, so that four hundred vehicles stay a texture and events stand out. */
@@ -142,26 +185,6 @@ const moverScale = () => {
   const zoom = twin.map.getZoom();
   return zoom < 11 ? 0.55 : zoom < 12.5 ? 0.75 : zoom < 14 ? 0.9 : 1.1;
 };
-
-/** A new event pulses thrice and then stays. */
-let pulsing = 0;
-function pulse(): void {
-  if (calm() || pulsing) return;
-  const started = performance.now();
-  const step = (now: number) => {
-    const young = [...s.fresh.value].filter(([, t]) => now - t < 2700).flatMap(([id, t]) => {
-      const ev = s.eventById(id);
-      return ev?.point ? [{ ev, k: ((now - t) % 900) / 900 }] : [];
-    });
-    twin.setGroup("pulse", young.map(({ ev, k }) => new ScatterplotLayer({
-      id: `pulse-${ev.id}`, data: [ev], getPosition: (d: Event) => d.point as LonLat, radiusUnits: "pixels", getRadius: 14 + 46 * k, stroked: true, filled: false,
-      lineWidthUnits: "pixels", getLineWidth: 2.5, getLineColor: rgba(theme.value, severity(ev.severity).token, Math.round(255 * (1 - k))), updateTriggers: { getRadius: k },
-    })));
-    pulsing = young.length && now - started < 60_000 ? requestAnimationFrame(step) : 0;
-    if (!pulsing) twin.setGroup("pulse", []);
-  };
-  pulsing = requestAnimationFrame(step);
-}
 
 let framed: unknown = null;
 
@@ -250,6 +273,54 @@ function show3d(on: boolean, move = true): void {
   else map.easeTo({ ...to, duration: 900 });
 }
 
+/** Opacity that somebody chose is laid over what the style says, and taken back by its own value. */
+const faded = new Map<string, unknown>();
+const OPACITY: Record<string, string[]> = { fill: ["fill-opacity"], line: ["line-opacity"], circle: ["circle-opacity", "circle-stroke-opacity"], symbol: ["icon-opacity", "text-opacity"], "fill-extrusion": ["fill-extrusion-opacity"] };
+
+function fade(chosen: Map<string, number>): void {
+  const map = twin.map;
+  for (const layer of s.tree.value.groups.flatMap((g) => g.layers)) {
+    const share = chosen.get(layer.id);
+    for (const id of layer.style_layers ?? []) {
+      const type = map.getLayer(id)?.type;
+      for (const name of OPACITY[type ?? ""] ?? []) {
+        const key = `${id} ${name}`;
+        if (share === undefined && !faded.has(key)) continue;
+        if (!faded.has(key)) faded.set(key, map.getPaintProperty(id, name));
+        const own = faded.get(key);
+        map.setPaintProperty(id, name, share === undefined ? own : typeof own === "number" || own === undefined ? (own ?? 1) * share : share);
+      }
+    }
+  }
+}
+
+const cameraHooks = new Set<() => void>();
+export const onCamera = (f: () => void): void => void cameraHooks.add(f);
+
+export interface CameraState { lon: number; lat: number; zoom: number; bearing: number; pitch: number }
+
+export function camera(): CameraState | undefined {
+  if (!twin) return undefined;
+  const at = twin.map.getCenter();
+  const round = (n: number, digits: number) => Number(n.toFixed(digits));
+  return { lon: round(at.lng, 6), lat: round(at.lat, 6), zoom: round(twin.map.getZoom(), 3), bearing: round(twin.map.getBearing(), 1), pitch: round(twin.map.getPitch(), 1) };
+}
+
+/** Look where another screen looks: its messages come ten times a second, so each is a short glide. */
+export function setCamera(to: CameraState | undefined): void {
+  if (!to || !twin) return;
+  const asked = { center: [to.lon, to.lat] as LonLat, zoom: to.zoom, bearing: to.bearing, pitch: to.pitch };
+  if (calm()) twin.map.jumpTo(asked);
+  else twin.map.easeTo({ ...asked, duration: 140, easing: (k) => k });
+}
+
+/** A screen that was switched off shows the same place again. */
+function keepView(): void {
+  const key = `wall.view.${room ?? "desk"}.${screen}`;
+  if (!location.hash && room && !leading.value) return;
+  twin.map.on("moveend", () => localStorage.setItem(key, location.hash));
+}
+
 /** Where the map looks at, once there is one. */
 export function center(): LonLat | null {
   const at = twin?.map.getCenter();
@@ -284,11 +355,21 @@ export const centre = (): LonLat => {
 /** The compass may be drawn before the map stands. */
 export const bearing = signal(0);
 
-const PICKS = ["events", ...GROUPS];
+const PICKS = ["alarms", "alarm-groups", "events", "event-groups", "event-hexagons", "found", "plots-points", "plots-shapes", ...GROUPS];
 
-function under(e: MapMouseEvent): { event: Event } | { num: number } | null {
+type Under = { event: Event } | { num: number } | { alarm: string } | { spread: { items: unknown[]; point: LonLat } } | { plot: string };
+
+function under(e: MapMouseEvent): Under | null {
   const hit = twin.pick(e.point.x, e.point.y, PICKS);
-  if (hit?.layer?.id === "events" && hit.object) return { event: hit.object as Event };
+  const id = hit?.layer?.id;
+  if (id === "events" && hit!.object) return { event: hit!.object as Event };
+  if (id === "alarms" && hit!.object) return { alarm: (hit!.object as { code: string }).code };
+  if ((id === "event-groups" || id === "alarm-groups" || id === "event-hexagons") && hit!.object) {
+    const o = hit!.object as { items: unknown[]; point?: LonLat; center?: LonLat };
+    return { spread: { items: o.items, point: (o.point ?? o.center)! } };
+  }
+  if (id === "found" && hit!.object) return { num: (hit!.object as { num: number }).num };
+  if (id?.startsWith("plots-") && hit!.object) return { plot: (hit!.object as { id: string }).id };
   if (hit?.layer && hit.index >= 0 && groups && hit.layer.id in groups) return { num: groups[hit.layer.id as Group].nums[hit.index]! };
   return null;
 }
@@ -297,9 +378,14 @@ function mouse(): void {
   const map = twin.map;
   map.on("click", (e) => {
     s.menu.value = null;
+    if (s.drawing.value) return;
     const hit = under(e);
     if (hit && "event" in hit) return s.openEvent(hit.event.id);
+    if (hit && "alarm" in hit) return s.openAlarm(hit.alarm);
+    if (hit && "spread" in hit) return flyTo(hit.spread.point, map.getZoom() + 2);
+    if (hit && "plot" in hit) return clickHooks.forEach((f) => f([e.lngLat.lng, e.lngLat.lat], hit.plot));
     if (hit) return void s.openThing(String(hit.num));
+    if (clickHooks.size) return clickHooks.forEach((f) => f([e.lngLat.lng, e.lngLat.lat], null));
     const box: [[number, number], [number, number]] = [[e.point.x - 4, e.point.y - 4], [e.point.x + 4, e.point.y + 4]];
     const feature = map.queryRenderedFeatures(box).filter((f) => f.id !== undefined && (f.layer.metadata as { pick?: boolean } | undefined)?.pick)
       .sort((a, b) => weight(a.geometry.type) - weight(b.geometry.type))[0];
@@ -313,7 +399,7 @@ function mouse(): void {
   map.on("movestart", () => (s.menu.value = null));
   let wait = 0;
   map.on("mousemove", (e) => {
-    if (performance.now() < wait) return;
+    if (performance.now() < wait || s.drawing.value) return;
     const began = performance.now();
     const hit = under(e);
     // Picking reads pixels back: on a slow machine look less often.
@@ -322,5 +408,8 @@ function mouse(): void {
     map.getCanvas().style.cursor = hit ? "pointer" : "";
   });
 }
+
+/** Tools that want to know where somebody clicked on nothing, or on a plot. */
+export const clickHooks = new Set<(at: LonLat, plot: string | null) => void>();
 
 const weight = (type: string) => (type === "Point" ? 0 : type.includes("Line") ? 1 : 2);

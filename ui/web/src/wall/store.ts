@@ -1,17 +1,25 @@
 /** What the wall knows: one set of signals that the panels and the map both read. */
 import { computed, effect, signal } from "@preact/signals";
-import { Live, Movers, type Entry, type Frame, type Tick, decodeFrame } from "../mapkit";
+import { Live, Movers, type Entry, type Frame, type LiveHooks, type Tick, decodeFrame } from "../mapkit";
 import { get, Problem } from "../common/api";
 import type { Bin, Card, Category, Config, Event, LayerTree, LonLat, Proposals, Session, Thing } from "../common/types";
 
 export type Filter = "open" | "late" | "mine" | "closed";
-export type Range = "1h" | "6h" | "24h" | "7d";
-export const RANGES: Record<Range, number> = { "1h": 3600e3, "6h": 6 * 3600e3, "24h": 24 * 3600e3, "7d": 7 * 86400e3 };
+export type Range = "1h" | "6h" | "24h" | "7d" | "30d";
+export const RANGES: Record<Range, number> = { "1h": 3600e3, "6h": 6 * 3600e3, "24h": 24 * 3600e3, "7d": 7 * 86400e3, "30d": 30 * 86400e3 };
+/** How events are gathered on the map; auto chooses by how many there are and how near one looks. */
+export type Gathering = "auto" | "points" | "clusters" | "heat" | "hexagons";
+export type PanelName = "layers" | "topic" | "select" | "measure" | "plot" | "cameras" | "compare" | "screens" | "scenes";
 
 export const config = signal<Config>(null as never);
 export const session = signal<Session>(null as never);
 export const tree = signal<LayerTree>({ groups: [] });
 export const hidden = signal<Set<string>>(new Set());
+/** How opaque a layer is, 0 to 1; what is not named is as the style says. */
+export const opacity = signal<Map<string, number>>(new Map());
+export const gathering = signal<Gathering>("auto");
+export interface Fresh { things: number; freshest: string; in_time: boolean | null }
+export const freshness = signal<Record<string, Fresh>>({});
 export const categories = signal<Category[]>([]);
 
 export const live = signal({ open: false, heard: 0, skew_ms: 0, lag_ms: 0, seq: 0 });
@@ -30,14 +38,21 @@ export const view = signal<[number, number, number, number] | null>(null);
 /** Events that have just come, by id: the map pulses them thrice. */
 export const fresh = signal<Map<string, number>>(new Map());
 
-export type Selected = { type: "event"; id: string } | { type: "thing"; key: string } | null;
+export type Selected = { type: "event"; id: string } | { type: "thing"; key: string } | { type: "alarm"; id: string } | null;
 export const selected = signal<Selected>(null);
 export const hovered = signal<string | null>(null);
 export const thing = signal<Thing | null>(null);
 export const proposals = signal<{ event: string; data: Proposals; hot: string | null } | null>(null);
 export const reporting = signal<LonLat | null>(null);
 export const menu = signal<{ x: number; y: number; at: LonLat } | null>(null);
-export const layersOpen = signal(false);
+/** Which tool's panel is open at the left. */
+export const panel = signal<PanelName | null>(null);
+export const topic = signal("");
+/** Since when the network is lost; and what was caught up after it came back. */
+export const lostSince = signal<number | null>(null);
+export const caughtUp = signal<{ missed: number; away_s: number } | null>(null);
+/** Whether a tool takes the clicks of the map. */
+export const drawing = signal(false);
 export const threeD = signal(false);
 export const notice = signal<string | null>(null);
 
@@ -130,8 +145,16 @@ export async function loadCards(): Promise<void> {
   cards.value = await get(`/api/v1/indicators${at}`);
 }
 
+/** Where the slider's window ends: now, or round a moment that lies before the window. */
+export function windowEnd(): number {
+  const now = serverNow();
+  const span = RANGES[range.value];
+  if (moment.value === null || moment.value > now - span) return now;
+  return Math.min(now, Math.ceil((moment.value + span / 2) / (span / 4)) * (span / 4));
+}
+
 export async function loadBins(): Promise<void> {
-  const to = serverNow();
+  const to = windowEnd();
   const from = to - RANGES[range.value];
   const q = new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(to).toISOString(), bins: "96" });
   bins.value = (await get<{ bins: Bin[] }>(`/api/v1/timeline?${q}`)).bins;
@@ -157,36 +180,71 @@ export function tell(text: string): void {
 }
 
 export const onFrame = new Set<() => void>();
-let listening: Live | null = null;
+/** What other parts of the wall do when the socket speaks: rooms, alarms, plots. */
+export const listeners: LiveHooks[] = [];
+export let live_socket: Live | null = null;
 let cardsDue = 0;
+let caughtTimer = 0;
+
+/** What the wall has cost and taken since it was opened: for figures, and for whoever wonders why a screen is slow. */
+export const spent = { movers_ms: 0, frames: 0, entries: 0 };
 
 function heard(entry: Entry): void {
+  spent.entries += 1;
   if (entry.event) takeEvent(entry.event as Event, entry.class === "case" && /^(open|create|report|insert|start|collect)/.test(entry.action));
-  if (entry.class === "case" && moment.value === null) {
-    clearTimeout(cardsDue);
-    cardsDue = window.setTimeout(() => void loadCards().then(loadBins).catch(() => undefined), 400);
-  }
+  if (entry.class === "case" && moment.value === null) refreshSoon();
   if (entry.thing && selected.value?.type === "thing" && thing.value?.num === entry.thing.num) void openThing(String(entry.thing.num));
+}
+
+function refreshSoon(): void {
+  clearTimeout(cardsDue);
+  cardsDue = window.setTimeout(() => void loadCards().then(loadBins).catch(() => undefined), 400);
 }
 
 function ticked(tick: Tick): void {
   live.value = { ...live.value, open: true, heard: Date.now(), skew_ms: Date.parse(tick.time) - Date.now(), seq: tick.seq };
 }
 
+function opened(open: boolean): void {
+  live.value = { ...live.value, open };
+  if (!open) lostSince.value ??= Date.now();
+}
+
+/** Back after a loss: the socket repeats entries by itself, the rest is read anew; say how much was missed. */
+function hello(missed: number, again: boolean): void {
+  const since = lostSince.value;
+  lostSince.value = null;
+  if (!again) return;
+  caughtUp.value = { missed, away_s: since === null ? 0 : (Date.now() - since) / 1000 };
+  clearTimeout(caughtTimer);
+  caughtTimer = window.setTimeout(() => (caughtUp.value = null), 8000);
+  refreshSoon();
+}
+
 export function goLive(): void {
-  listening = new Live({
-    entry: heard,
+  const each = <K extends keyof LiveHooks>(name: K, ...args: Parameters<NonNullable<LiveHooks[K]>>) => {
+    for (const one of listeners) (one[name] as ((...a: unknown[]) => void) | undefined)?.(...args);
+  };
+  live_socket = new Live({
+    entry: (entry) => { heard(entry); each("entry", entry); },
     tick: ticked,
     frame: (frame) => {
       live.value = { ...live.value, heard: Date.now(), lag_ms: Date.now() + live.value.skew_ms - frame.t_ms };
       if (moment.value !== null) return;
-      movers.apply(frame, performance.now(), movers.size === 0);
+      const began = performance.now();
+      movers.apply(frame, began, movers.size === 0);
+      spent.frames += 1;
+      spent.movers_ms += performance.now() - began;
       moverCount.value = movers.size;
       onFrame.forEach((f) => f());
     },
-    state: (open) => (live.value = { ...live.value, open }),
+    state: (open) => { opened(open); each("state", open); },
+    hello: (missed, again) => { hello(missed, again); each("hello", missed, again); },
+    reload: () => { if (moment.value === null) void loadEvents().catch(() => undefined); refreshSoon(); each("reload"); },
+    alarms: (list) => each("alarms", list),
+    wall: (state, from) => each("wall", state, from),
+    room: (screens) => each("room", screens),
   });
-  void listening;
   setInterval(() => (clock.value = Date.now()), 1000);
   setInterval(() => {
     if (moment.value === null && document.visibilityState === "visible") void loadCards().then(loadBins).catch(() => undefined);
@@ -208,6 +266,12 @@ export async function openThing(key: string): Promise<void> {
 
 export function openEvent(id: string): void {
   selected.value = { type: "event", id };
+  thing.value = null;
+  reporting.value = null;
+}
+
+export function openAlarm(id: string): void {
+  selected.value = { type: "alarm", id };
   thing.value = null;
   reporting.value = null;
 }
@@ -262,7 +326,7 @@ async function follow(): Promise<void> {
 effect(() => {
   void settled.value;
   if (!config.value) return;
-  void loadCards().catch(() => undefined);
+  void loadCards().then(loadBins).catch(() => undefined);
   const open = selected.peek();
   if (open?.type === "thing") void openThing(open.key);
 });

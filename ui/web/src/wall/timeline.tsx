@@ -5,7 +5,7 @@ import { day, fullDay, hm, hms, ZONE_OFFSET_MS } from "../common/format";
 import { t, type Key } from "../common/i18n";
 import * as s from "./store";
 
-const SPEEDS = [10, 60, 300];
+const SPEEDS = [1, 10, 60, 300, 600];
 const STEP_MS = 500;
 let timer = 0;
 
@@ -31,7 +31,7 @@ function play(speed: number): void {
 }
 
 function step_ms(range: number): number {
-  return range <= 3600e3 ? 600e3 : range <= 6 * 3600e3 ? 3600e3 : range <= 86400e3 ? 3 * 3600e3 : 86400e3;
+  return range <= 3600e3 ? 600e3 : range <= 6 * 3600e3 ? 3600e3 : range <= 86400e3 ? 3 * 3600e3 : range <= 7 * 86400e3 ? 86400e3 : 5 * 86400e3;
 }
 
 function Bars({ width, height, from, to }: { width: number; height: number; from: number; to: number }) {
@@ -67,6 +67,27 @@ function ticks(from: number, to: number, range: number): { at: number; text: str
   return out;
 }
 
+/** Any second of any day: the window of the slider moves there. Written as text, for pickers know no seconds. */
+function Jump() {
+  const [text, setText] = useState<string | null>(null);
+  const shown = new Date(s.shownNow() + ZONE_OFFSET_MS).toISOString().slice(0, 19).replace("T", " ");
+  const go = (e: Event) => {
+    e.preventDefault();
+    const parts = /^(\d{4})-(\d{1,2})-(\d{1,2})[ T](\d{1,2}):(\d{2})(?::(\d{2}))?$/.exec((text ?? "").trim());
+    const two = (n: string | undefined) => (n ?? "0").padStart(2, "0");
+    const at = parts ? Date.parse(`${parts[1]}-${two(parts[2])}-${two(parts[3])}T${two(parts[4])}:${parts[5]}:${two(parts[6])}+08:00`) : NaN;
+    if (!Number.isFinite(at)) return s.tell(t("time.jump.how"));
+    setText(null);
+    stop();
+    if (at >= s.serverNow()) backToLive();
+    else s.showMoment(at);
+  };
+  return (
+    <form class="jump" onSubmit={go}><label title={t("time.jump")}><span class="sr">{t("time.jump")}</span><Icon name="calendar-clock" />
+      <input name="jump" maxLength={24} spellcheck={false} autocomplete="off" value={text ?? shown} onFocus={() => setText(shown)} onBlur={() => setText(null)} onInput={(e) => setText(e.currentTarget.value)} /></label></form>
+  );
+}
+
 export function Timeline() {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(1000);
@@ -77,16 +98,17 @@ export function Timeline() {
     return () => watch.disconnect();
   }, []);
   const range = s.RANGES[s.range.value];
-  const to = s.serverNow();
-  const from = to - range;
+  const now = s.serverNow();
   const past = s.moment.value;
-  const shown = past ?? to;
+  const shown = past ?? now;
+  const to = s.windowEnd();
+  const from = to - range;
   const height = 62;
   const x = Math.max(0, Math.min(1, (shown - from) / range)) * width;
   const at = (px: number) => from + (Math.max(0, Math.min(width, px)) / width) * range;
   const pull = (e: PointerEvent) => {
     const px = e.clientX - box.current!.getBoundingClientRect().left;
-    if (px >= width - 4) backToLive();
+    if (px >= width - 4 && to >= now - 5000) backToLive();
     else { stop(); s.showMoment(at(px)); }
   };
   const key = (e: KeyboardEvent) => {
@@ -95,8 +117,8 @@ export function Timeline() {
       e.preventDefault();
       stop();
       const next = shown + (by * range) / 240;
-      if (next >= to) backToLive();
-      else s.showMoment(Math.max(from, next));
+      if (next >= now) backToLive();
+      else s.showMoment(next);
     }
     if (e.key === "Home") s.showMoment(from);
     if (e.key === "End") backToLive();
@@ -106,7 +128,8 @@ export function Timeline() {
       <div class="bar">
         <button class="plain round" aria-label={s.playing.value ? t("time.pause") : t("time.play")} onClick={() => (s.playing.value ? stop() : play(60))}><Icon name={s.playing.value ? "pause" : "play"} size={18} /></button>
         <div class="speeds">{SPEEDS.map((n) => <button class={s.playing.value === n ? "on" : ""} onClick={() => play(n)}>{t("time.speed", { n })}</button>)}</div>
-        <div class="when">{past !== null && <><b>{hms(past)}</b><span class="muted small">{fullDay(past)}</span></>}</div>
+        <div class="when">{past !== null && <b>{hms(past)}</b>}</div>
+        <Jump />
         <span class="grow" />
         <span class="key small muted"><i class="opened" />{t("time.opened")}<i class="closed" />{t("time.closed")}<i class="late" />{t("time.late")}</span>
         <div class="speeds">{(Object.keys(s.RANGES) as s.Range[]).map((r) => <button class={s.range.value === r ? "on" : ""} onClick={() => { s.range.value = r; void s.loadBins(); }}>{t(`time.range.${r}` as Key)}</button>)}</div>

@@ -3,10 +3,15 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../common/icon";
 import { get, signOut } from "../common/api";
 import { fullDay, hms, num } from "../common/format";
-import { lang, setLang, t, tt } from "../common/i18n";
+import { lang, setLang, t, tt, type Key } from "../common/i18n";
 import { setTheme, theme } from "../common/theme";
 import type { Found } from "../common/types";
 import { center, fitBounds, flyTo } from "./mapview";
+import { ringingNow } from "./alarms";
+import { setSideTab } from "./side";
+import { kiosk, room, screen } from "./place";
+import { standing } from "./room";
+import { copyLink } from "./screens";
 import * as s from "./store";
 
 const KIND_ICONS: Record<string, string> = { event: "flag", park: "trees", toilet: "toilet", bin: "trash-2", vehicle: "truck", crew: "users", camera: "cctv", sensor: "gauge", district: "landmark", street: "map-pin", street_tree: "tree-deciduous", road: "route", building: "building-2", water_body: "waves", sub_compartment: "tree-pine", green_space: "leaf" };
@@ -87,20 +92,23 @@ export function TopBar() {
   const who = s.session.value;
   return (
     <header class="top">
-      <h1><img src="/ui/icon.svg" width="22" height="22" alt="" />{t("product")}<span class="scene">{t("scene")}</span></h1>
+      <h1><img src="/ui/icon.svg" width="22" height="22" alt="" />{t("product")}<span class="scene">{t(`screen.${screen}` as Key)}{s.topic.value && ` · ${t(`topic.${s.topic.value}` as Key)}`}</span></h1>
       <Search />
       <Clock />
       <div class="right">
         {s.config.value.generated && <span class="note" title={tt(s.config.value.generated)}>{t("generated")}</span>}
         {s.config.value.insecure && <span class="note bad">{t("insecure")}</span>}
+        {room && standing.value.length > 1 && <span class="muted people" title={t("screen.room", { n: standing.value.length })}><Icon name="monitor" />{standing.value.length}</span>}
+        {s.session.value.acts.includes("alarm.read") && <button class={`plain bell${ringingNow() ? " rung" : ""}`} aria-label={t("alarms.ringing", { n: ringingNow() })} title={t("alarms.ringing", { n: ringingNow() })} onClick={() => setSideTab("alarms")}><Icon name="bell-ring" size={18} />{num(ringingNow())}</button>}
         <span class="muted people" title={t("people.onduty", { n: s.moverCount.value })}><Icon name="truck" />{num(s.moverCount.value)}</span>
         <button class="plain" onClick={() => setLang(lang.value === "en" ? "zh-CN" : "en")} lang={lang.value === "en" ? "zh-CN" : "en"}>{t("lang.switch")}</button>
         <button class="plain" aria-label={theme.value === "night" ? t("theme.day") : t("theme.night")} title={theme.value === "night" ? t("theme.day") : t("theme.night")} onClick={() => setTheme(theme.value === "night" ? "day" : "night", "wall")}>
           <Icon name={theme.value === "night" ? "sun" : "moon"} size={18} />
         </button>
-        <a class="plain" href="/console" aria-label={t("nav.console")} title={t("nav.console")}><Icon name="table" size={18} /></a>
+        <button class="plain" aria-label={t("link.copy")} title={t("link.copy")} onClick={copyLink}><Icon name="link-2" size={18} /></button>
+        {!kiosk && <a class="plain" href="/console" aria-label={t("nav.console")} title={t("nav.console")}><Icon name="table" size={18} /></a>}
         <span class="who"><Icon name="user" />{tt(who.name) || who.user}</span>
-        <button class="plain" aria-label={t("signout")} title={t("signout")} onClick={() => void signOut()}><Icon name="log-out" size={18} /></button>
+        {!kiosk && <button class="plain" aria-label={t("signout")} title={t("signout")} onClick={() => void signOut()}><Icon name="log-out" size={18} /></button>}
       </div>
     </header>
   );

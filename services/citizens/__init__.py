@@ -1,0 +1,1 @@
+"""The page of citizens: report without login, and see what became of it."""

@@ -1,0 +1,1 @@
+"""What the wall asks of the whole twin: selections, cameras that see a place, plots, moments."""

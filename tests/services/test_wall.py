@@ -1,0 +1,291 @@
+"""What the wall asks: areas counted as SQL counts, cameras, plots kept and shared, rooms in step, moments."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import shapely
+from sqlalchemy import text
+
+from services.layers import repository
+from tests import minicity
+from tests.services.conftest import Api
+from tests.services.test_whole_way import submit
+from twin import db
+from twin.scope import Actor
+
+XUHUI = "district-310104"
+BOX = {
+    "type": "Polygon",
+    "coordinates": [
+        [[121.41, 31.205], [121.46, 31.205], [121.46, 31.235], [121.41, 31.235], [121.41, 31.205]]
+    ],
+}
+
+
+def report(api: Api, lon: float, lat: float = 31.22) -> str:
+    said = {"category": "full_bin", "lon": lon, "lat": lat, "description": "满溢"}
+    done = api.post("/api/v1/events", said)
+    assert done.status_code == 201, done.text
+    return str(done.json()["code"])
+
+
+def camera(api: Api, key: str, at: tuple[float, float], **fields: Any) -> None:
+    with db.engine("app").begin() as conn:
+        columns = {name: [value] for name, value in fields.items()}
+        shape = minicity.ewkb(shapely.Point(at))
+        minicity.write(
+            conn, "camera", {"source_key": [key], "name": [f"机{key}"], "geom": [shape], **columns}
+        )
+
+
+def counted(sql: str, **params: Any) -> int:
+    with db.engine("app").connect() as conn:
+        return int(conn.execute(text(sql), params).scalar_one())
+
+
+def test_an_area_counts_what_independent_sql_counts(api: Api) -> None:
+    report(api, 121.42)
+    said = api.post("/api/v1/selection", {"shape": BOX}).json()
+    inside = (
+        "st_covers(st_makeenvelope(121.41, 31.205, 121.46, 31.235, 4326), st_pointonsurface(geom))"
+    )
+    for kind, table in (("toilet", "sanitation.toilet"), ("road", "base.road")):
+        n = next(k["n"] for k in said["kinds"] if k["kind"] == kind)
+        assert n == counted(f"select count(*) from {table} where {inside}") > 0
+    assert said["events"]["open"] == counted(
+        "select count(*) from twin.\"case\" where closed_at is null and process = 'event.city' "
+        "and st_x(point) between 121.41 and 121.46 and st_y(point) between 31.205 and 31.235"
+    )
+    toilets = sum(d["kinds"].get("toilet", 0) for d in said["districts"])
+    assert toilets == next(k["n"] for k in said["kinds"] if k["kind"] == "toilet")
+    assert said["area_m2"] == pytest.approx(4.76e3 * 3.33e3, rel=0.02)
+
+
+def test_the_list_of_an_area_is_what_its_number_says(api: Api) -> None:
+    circle = {"center": [121.45, 31.22], "radius_m": 1500}
+    whole = api.post("/api/v1/selection", {"circle": circle}).json()
+    asked = {"circle": circle, "kinds": ["toilet"], "limit": 1000}
+    listed = api.post("/api/v1/selection/things", asked).json()
+    n = next(k["n"] for k in whole["kinds"] if k["kind"] == "toilet")
+    assert listed["total"] == len(listed["things"]) == n
+    for one in listed["things"]:
+        away = math.dist(
+            (one["point"][0] * math.cos(math.radians(31.22)), one["point"][1]),
+            (121.45 * math.cos(math.radians(31.22)), 31.22),
+        )
+        assert away * 111_195 <= 1501
+    east = api.post("/api/v1/selection/things", {**asked, "district": "310104"}).json()
+    assert 0 < east["total"] < n
+
+
+def test_a_district_counts_its_own_alone(api: Api) -> None:
+    mine = api.post("/api/v1/selection", {"shape": BOX}, XUHUI).json()
+    assert {d["code"] for d in mine["districts"] if d["kinds"].get("toilet")} == {"310104"}
+
+
+POLYGON = "Polygon"
+ROUND = {"center": [121, 31], "radius_m": 5}
+HUGE = [[[0, 0], [170, 0], [170, 80], [0, 0]]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"shape": BOX, "circle": ROUND},
+        {"shape": {"type": "Point", "coordinates": [1, 2]}},
+        {"shape": {"type": POLYGON, "coordinates": []}},
+        {"shape": {"type": POLYGON, "coordinates": HUGE}},
+        {"circle": {**ROUND, "radius_m": 1e9}},
+        {"circle": {**ROUND, "center": ["a", 31]}},
+        {"shape": {"type": POLYGON, "coordinates": [[[121 + i * 1e-5, 31] for i in range(3000)]]}},
+    ],
+)  # fmt: skip
+def test_bad_areas_are_refused_with_a_reason(api: Api, body: dict[str, Any]) -> None:
+    done = api.post("/api/v1/selection", body)
+    assert done.status_code in (400, 422), done.text
+    assert done.json()["detail"]
+
+
+def test_a_camera_sees_what_lies_in_its_field_and_range(api: Api) -> None:
+    camera(
+        api, "east", (121.43, 31.22), type="bullet", heading_deg=90.0, fov_deg=60.0, range_m=200.0
+    )
+    camera(api, "dome", (121.43, 31.221), type="dome", heading_deg=0.0, fov_deg=60.0, range_m=150.0)
+
+    def seen(lon: float, lat: float) -> list[str]:
+        found = api.get("/api/v1/cameras/seeing", lon=lon, lat=lat).json()["cameras"]
+        return [one["name"] for one in found]
+
+    assert seen(121.4312, 31.22) == ["机east"]  # ahead; the dome is 158 m away
+    assert seen(121.4290, 31.22) == ["机dome"]  # behind the bullet camera, the dome turns
+    assert seen(121.4330, 31.22) == []  # beyond the range of both
+    views = api.get("/api/v1/cameras/views.geojson", bbox="121.42,31.21,121.44,31.23").json()
+    assert {f["properties"]["name"] for f in views["features"]} == {"机east", "机dome"}
+    assert api.get("/api/v1/cameras/seeing", lon=200, lat=0).status_code == 400
+
+
+PLOT = {"form": "arrow", "title": "主攻方向",
+        "geometry": {"type": "LineString", "coordinates": [[121.42, 31.22], [121.43, 31.225]]}}  # fmt: skip
+
+
+def test_plots_are_saved_shared_journalled_and_stay_in_the_past(api: Api) -> None:
+    before = datetime.now(UTC).isoformat()
+    made = api.post("/api/v1/plots", {**PLOT, "shared": True}).json()
+    private = api.post("/api/v1/plots", {**PLOT, "title": "草稿"}).json()
+    titles = [
+        f["properties"]["title"] for f in api.get("/api/v1/plots", "commander").json()["features"]
+    ]
+    assert titles == ["主攻方向"]
+    then = datetime.now(UTC).isoformat()
+    changed = api.http.put(
+        f"/api/v1/plots/{made['id']}", json={**PLOT, "title": "改向", "shared": True, "version": 1},
+        headers=api.headers("dispatcher"),
+    )  # fmt: skip
+    assert changed.status_code == 200 and changed.json()["properties"]["version"] == 2
+    stale = api.http.put(
+        f"/api/v1/plots/{made['id']}",
+        json={**PLOT, "version": 1},
+        headers=api.headers("dispatcher"),
+    )
+    assert stale.status_code == 409
+    gone = api.http.delete(f"/api/v1/plots/{made['id']}", headers=api.headers("dispatcher"))
+    assert gone.status_code == 204
+    at = {f["properties"]["title"] for f in api.get("/api/v1/plots", at=then).json()["features"]}
+    assert at == {"主攻方向", "草稿"}
+    assert api.get("/api/v1/plots", at=before).json()["features"] == []
+    with db.engine("app").connect() as conn:
+        rows = conn.execute(
+            text("select action, version, actor from twin.journal where subject = :id order by id"),
+            {"id": made["id"]},
+        ).all()
+    assert [tuple(r) for r in rows] == [
+        ("insert", 1, "dispatcher"), ("update", 2, "dispatcher"), ("remove", 3, "dispatcher"),
+    ]  # fmt: skip
+    api.http.delete(f"/api/v1/plots/{private['id']}", headers=api.headers("dispatcher"))
+
+
+def test_who_may_not_share_keeps_plots_and_nobody_changes_anothers(api: Api) -> None:
+    assert api.post("/api/v1/plots", {**PLOT, "shared": True}, "patrol").status_code == 403
+    mine = api.post("/api/v1/plots", PLOT, "patrol").json()
+    path = f"/api/v1/plots/{mine['id']}"
+    assert api.http.delete(path, headers=api.headers("dispatcher")).status_code == 404
+    assert api.http.delete(path, headers=api.headers("patrol")).status_code == 204
+    assert api.post("/api/v1/plots", {**PLOT, "form": "zone"}).status_code == 400
+    assert api.post("/api/v1/plots", {**PLOT, "style": {"ink": "#f00"}}).status_code == 400
+
+
+def test_a_shared_plot_is_told_to_open_screens(api: Api) -> None:
+    with api.http.websocket_connect("/live", headers=api.headers("commander")) as socket:
+        start = json.loads(socket.receive_text())["seq"]
+        socket.send_text(json.dumps({"subscribe": {"layers": ["things"], "after": start}}))
+        api.post("/api/v1/plots", {**PLOT, "title": "私"})
+        api.post("/api/v1/plots", {**PLOT, "title": "公", "shared": True})
+        while (said := json.loads(socket.receive_text()))["type"] != "entry":
+            pass
+    assert (said["class"], said["action"]) == ("plot", "insert")
+    assert said["actor"] == "dispatcher"
+    with db.engine("app").connect() as conn:
+        named = conn.execute(
+            text("select title from twin.plot where id = :id"), {"id": said["subject"]}
+        )
+        assert named.scalar_one() == "公"  # the private one was told to nobody else
+
+
+def hear(socket: Any, kind: str) -> dict[str, Any]:
+    while (said := json.loads(socket.receive_text()))["type"] != kind:
+        pass
+    return dict(said)
+
+
+def test_screens_of_a_room_follow_the_one_that_leads(api: Api) -> None:
+    camera_ = {"lon": 121.44, "lat": 31.22, "zoom": 14.0}
+    with (
+        api.http.websocket_connect("/live", headers=api.headers("dispatcher")) as main,
+        api.http.websocket_connect("/live", headers=api.headers("commander")) as side,
+        api.http.websocket_connect("/live", headers=api.headers(XUHUI)) as other,
+    ):
+        for socket, screen in ((side, "a"), (other, "b")):
+            socket.send_text(json.dumps({"wall": {"room": "hall", "screen": screen}}))
+        hear(other, "room")
+        state = {"camera": camera_, "moment": None, "topic": "greening"}
+        main.send_text(
+            json.dumps({"wall": {"room": "hall", "screen": "main", "lead": True, "state": state}})
+        )
+        told = hear(side, "wall")
+        assert told["state"]["camera"]["zoom"] == 14.0 and told["state"]["topic"] == "greening"
+        # The district sees less: it is in another room of the same name.
+        other.send_text(json.dumps({"wall": {"room": "hall", "screen": "c"}}))
+        assert [one["screen"] for one in hear(other, "room")["screens"]] == ["c"]
+        with api.http.websocket_connect("/live", headers=api.headers("dispatcher")) as late:
+            late.send_text(json.dumps({"wall": {"room": "hall", "screen": "b"}}))
+            assert (
+                hear(late, "wall")["state"]["topic"] == "greening"
+            )  # who comes late sees the same
+        side.send_text(
+            json.dumps(
+                {"wall": {"room": "hall", "screen": "a", "lead": True, "state": {"three_d": True}}}
+            )
+        )
+        assert hear(main, "wall")["state"] == {"three_d": True}
+        lost = {"room": "x", "screen": "a", "state": {"camera": {"lon": 999}}}
+        for bad in ({"room": ""}, lost, {"room": "x", "screen": "a", "more": 1}):
+            main.send_text(json.dumps({"wall": bad}))
+            assert hear(main, "error")["code"] == "bad_request"
+
+
+def test_the_difference_of_two_moments_is_what_was_done_between(api: Api) -> None:
+    first = submit(api)
+    start = datetime.now(UTC)
+    second = report(api, 121.426)
+    assert api.act(first, "register").status_code == 200
+    with db.engine("app").begin() as conn:
+        minicity.write(conn, "toilet", {"source_key": ["new1"], "name": ["新厕"],
+                                        "geom": [minicity.ewkb(shapely.Point(121.43, 31.21))]})  # fmt: skip
+    said = api.get("/api/v1/moments/difference", **{"from": start.isoformat()}).json()
+    assert [one["code"] for one in said["events"]["opened"]] == [second]
+    assert [one["code"] for one in said["events"]["moved"]] == [first]
+    assert said["events"]["after"] == said["events"]["before"] + 1
+    toilets = next(one for one in said["things"] if one["kind"] == "toilet")
+    assert (toilets["added"], toilets["changed"], toilets["removed"]) == (1, 0, 0)
+    assert "新厕" in [mark["name"] for mark in said["marks"]]
+    away = api.get(
+        "/api/v1/moments/difference",
+        **{"from": start.isoformat(), "bbox": "121.48,31.2,121.49,31.21"},
+    )
+    assert away.json()["events"]["opened"] == []
+    backwards = {
+        "from": datetime.now(UTC).isoformat(),
+        "to": (start - timedelta(days=1)).isoformat(),
+    }
+    assert api.get("/api/v1/moments/difference", **backwards).status_code == 400
+
+
+def test_a_board_counts_what_independent_sql_counts(api: Api) -> None:
+    report(api, 121.47)
+    said = api.get("/api/v1/boards/sanitation").json()
+    listed = api.get("/api/v1/categories").json()
+    mine = [c["key"] for c in listed if c["domain"] == "sanitation"]
+    assert "full_bin" in mine
+    n = counted(
+        "select count(*) from twin.\"case\" where process = 'event.city' and closed_at is null "
+        "and category = any(:of)", of=mine,
+    )  # fmt: skip
+    assert said["figures"]["open"] == n == sum(d["open"] for d in said["districts"])
+    assert n == sum(one["n"] for one in said["stages"]) > 0
+    assert {k["kind"] for k in said["kinds"]} >= {"toilet", "crew"}
+    past = api.get("/api/v1/boards/all", at=(datetime.now(UTC) - timedelta(days=400)).isoformat())
+    assert past.json()["figures"]["open"] == 0
+    assert api.get("/api/v1/boards/nonsense").status_code == 404
+
+
+def test_layers_tell_how_fresh_they_are(api: Api) -> None:
+    with db.engine("app").connect() as conn:
+        said = repository.freshness(conn, Actor(user="dispatcher", clearance=3))
+    assert said["toilet"]["things"] == counted("select count(*) from sanitation.toilet")
+    assert said["toilet"]["in_time"] is True and said["toilet"]["freshest"] is not None

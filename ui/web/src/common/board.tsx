@@ -1,0 +1,93 @@
+/** The board of a topic, for the wall and for a leader's phone: figures, stages, days, rankings, indicators with targets. */
+import { get } from "./api";
+import { Bars, Days, Spark } from "./charts";
+import { day, hm, num, span } from "./format";
+import { t, tt, type Key } from "./i18n";
+import type { Titled } from "./types";
+
+export interface Figures { open: number; urgent: number; late: number; closed: number; in_time: number; median_s: number | null }
+export interface Board {
+  topic: string; at: string; figures: Figures; districts: (Figures & { code: string; name: string | null })[];
+  categories: { category: string; title: Titled; open: number; opened: number }[]; stages: { stage: number; n: number }[];
+  days: { day: string; opened: number; closed: number }[]; kinds: { kind: string; title: Titled; icon: string | null; topic: string; n: number; freshest: string | null }[];
+}
+export interface Indicator {
+  key: string; title: Titled; group: string; unit: Titled | null; value: number | null; target: number | null; level: "good" | "warn" | "bad" | "none"; delta: number | null;
+  delta_base: Titled | string | null; trend: [string, number | null][]; at: string; things: string | null;
+}
+export interface IndicatorBoard { topic: string; groups: { key: string; title: Titled }[]; indicators: Indicator[] }
+
+export const TOPICS = ["all", "greening", "forestry", "sanitation", "appearance", "landscape"] as const;
+export const TOPIC_ICONS: Record<string, string> = { all: "layout-dashboard", greening: "trees", forestry: "tree-pine", sanitation: "recycle", appearance: "store", landscape: "lightbulb" };
+
+/** The share of what was closed that was closed in time, in percent. */
+export function share(f: Figures): number | null {
+  return f.closed ? Math.round((f.in_time / f.closed) * 1000) / 10 : null;
+}
+
+export const rateLevel = (rate: number | null): string => (rate === null ? "" : rate >= 95 ? "good" : rate >= 85 ? "warn" : "bad");
+const query = (at: number | null, sign: string) => (at === null ? "" : `${sign}at=${encodeURIComponent(new Date(at).toISOString())}`);
+
+export const readBoard = (topic: string, at: number | null): Promise<Board> => get<Board>(`/api/v1/boards/${topic}${query(at, "?")}`);
+/** The declared indicators of a topic; `all` shows those of events, which run through every topic. */
+export const readIndicators = (topic: string, at: number | null): Promise<IndicatorBoard> =>
+  get<IndicatorBoard>(`/api/v1/indicators/board?topic=${topic === "all" ? "events" : topic}${query(at, "&")}`);
+
+export type TileKey = "open" | "late" | "closed";
+
+export function Tiles({ f, open }: { f: Figures; open(list: TileKey): void }) {
+  const rate = share(f);
+  const tiles: [Key, string, string, string, TileKey][] = [
+    ["board.open", num(f.open), "", f.urgent ? t("board.urgent", { n: num(f.urgent) }) : t("board.urgent.none"), "open"],
+    ["board.late", num(f.late), f.late ? "bad" : "good", f.open ? t("board.late.of", { n: num((f.late / f.open) * 100) }) : "", "late"],
+    ["board.rate", rate === null ? "—" : `${num(rate)}%`, rateLevel(rate), t("board.closed", { n: num(f.closed) }), "closed"],
+    ["board.median", f.median_s === null ? "—" : span(f.median_s), "", t("board.days30"), "closed"],
+  ];
+  return <div class="tiles">{tiles.map(([key, value, level, note, list]) => <button class={level} data-tile={key} onClick={() => open(list)}><span class="name small">{t(key)}</span><span class="value">{value}</span><span class="muted small">{note}</span></button>)}</div>;
+}
+
+export interface BoardHooks { open(list: TileKey): void; district?(code: string): void; kind?(kind: string): void; indicator?(one: Indicator): void }
+
+export function Indicators({ board, pick }: { board: IndicatorBoard; pick?: (one: Indicator) => void }) {
+  if (!board.indicators.length) return null;
+  return (
+    <>
+      {board.groups.map((group) => {
+        const list = board.indicators.filter((one) => one.group === group.key);
+        return list.length > 0 && (
+          <section key={group.key}>
+            <h3>{tt(group.title)}</h3>
+            <ul class="indicators">{list.map((one) => (
+              <li key={one.key}><button class={one.level} data-indicator={one.key} disabled={!pick || !one.things} onClick={() => pick?.(one)}>
+                <span class="grow cut" title={tt(one.title)}>{tt(one.title)}</span>
+                <Spark values={one.trend.map((p) => p[1])} />
+                <span class="figure"><b>{one.value === null ? "—" : num(one.value)}</b><span class="unit">{tt(one.unit)}</span>{one.target !== null && <span class="muted small">{t("board.target", { n: num(one.target) })}</span>}</span>
+              </button></li>
+            ))}</ul>
+          </section>
+        );
+      })}
+    </>
+  );
+}
+
+export function BoardBody({ b, indicators, hooks }: { b: Board; indicators: IndicatorBoard | null; hooks: BoardHooks }) {
+  const districts = b.districts.filter((d) => d.code).slice(0, 16).map((d) => ({ key: d.code, label: d.name ?? d.code, value: d.open, part: d.late, note: share(d) === null ? "" : `${num(share(d)!)}%` }));
+  return (
+    <>
+      <Tiles f={b.figures} open={hooks.open} />
+      <h3>{t("board.stages")}</h3>
+      <ol class="funnel">{b.stages.map((one) => <li><b>{num(one.n)}</b><span class="small muted">{t(`stage.${one.stage}` as Key)}</span></li>)}</ol>
+      <h3>{t("board.days")}<span class="key small muted"><i class="opened" />{t("time.opened")}<i class="closed" />{t("time.closed")}</span></h3>
+      <Days days={b.days} label={(d) => day(d)} />
+      {indicators && <Indicators board={indicators} pick={hooks.indicator} />}
+      <h3>{t("board.districts")}<span class="muted small">{t("board.districts.key")}</span></h3>
+      {districts.length ? <Bars bars={districts} pick={hooks.district} /> : <p class="muted small">{t("events.none")}</p>}
+      <h3>{t("board.categories")}<span class="muted small">{t("board.days30")}</span></h3>
+      <Bars bars={b.categories.map((c) => ({ key: c.category, label: tt(c.title), value: c.opened }))} />
+      <h3>{t("board.kinds")}</h3>
+      <Bars bars={b.kinds.slice(0, 14).map((k) => ({ key: k.kind, label: tt(k.title), value: k.n }))} pick={hooks.kind} />
+      <p class="muted small of">{t("cards.of", { t: hm(b.at) })}</p>
+    </>
+  );
+}

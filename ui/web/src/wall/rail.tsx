@@ -1,0 +1,62 @@
+/** The rail at the left: one button a tool, one panel open at a time. */
+import { Icon } from "../common/icon";
+import { t, type Key } from "../common/i18n";
+import { Cameras } from "./cameras";
+import { Compare } from "./compare";
+import { Layers } from "./layers";
+import { Measure, Plots } from "./plots";
+import { Screens } from "./screens";
+import { SelectPanel } from "./selectpanel";
+import * as s from "./store";
+import { stopDraw } from "./toolstore";
+import { TopicPanel } from "./topic";
+import type { ComponentType } from "preact";
+
+interface Tool { name: s.PanelName; icon: string; panel: ComponentType; past: boolean }
+
+export const TOOLS: Tool[] = [
+  { name: "layers", icon: "layers", panel: Layers, past: true },
+  { name: "topic", icon: "layout-dashboard", panel: TopicPanel, past: true },
+  { name: "select", icon: "lasso", panel: SelectPanel, past: true },
+  { name: "cameras", icon: "cctv", panel: Cameras, past: true },
+  { name: "measure", icon: "ruler", panel: Measure, past: true },
+  { name: "plot", icon: "pen-line", panel: Plots, past: true },
+  { name: "compare", icon: "git-compare", panel: Compare, past: true },
+  { name: "screens", icon: "monitor", panel: Screens, past: true },
+];
+
+export function openPanel(name: s.PanelName | null): void {
+  stopDraw();
+  s.panel.value = name;
+}
+
+export function Rail() {
+  const open = TOOLS.find((one) => one.name === s.panel.value);
+  const Open = open?.panel;
+  return (
+    <>
+      <nav class="rail panel" aria-label={t("rail.title")}>
+        {TOOLS.map((one) => {
+          const on = s.panel.value === one.name;
+          return (
+            <button class={`${one.name === "layers" ? "fold" : ""}${on ? " on" : ""}`} aria-expanded={on} data-tool={one.name} onClick={() => openPanel(on ? null : one.name)}>
+              <Icon name={one.icon} size={20} /><span>{t(`rail.${one.name}` as Key)}</span>
+            </button>
+          );
+        })}
+      </nav>
+      {Open && (
+        <aside class={`drawer panel ${open.name}`} aria-label={t(`rail.${open.name}` as Key)}>
+          <Open />
+        </aside>
+      )}
+    </>
+  );
+}
+
+/** The head of a panel: its name, what stands beside it, and the way to close it. */
+export function Head({ title, children }: { title: string; children?: preact.ComponentChildren }) {
+  return (
+    <h2>{title}<span class="grow" />{children}<button class="plain" aria-label={t("panel.close")} title="Esc" onClick={() => openPanel(null)}><Icon name="x" /></button></h2>
+  );
+}

@@ -1,0 +1,85 @@
+/** The board of a topic at the wall's side: each figure opens its list, each district its place, each kind its things. */
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { get } from "../common/api";
+import { Icon } from "../common/icon";
+import { BoardBody, readBoard, readIndicators, TOPIC_ICONS, TOPICS, type Board, type BoardHooks, type Indicator, type IndicatorBoard } from "../common/board";
+import { t, type Key } from "../common/i18n";
+import type { LonLat } from "../common/types";
+import { fitBounds } from "./mapview";
+import { Head } from "./rail";
+import { setSideTab } from "./side";
+import * as s from "./store";
+import * as w from "./toolstore";
+
+export const board = signal<Board | null>(null);
+export const indicators = signal<IndicatorBoard | null>(null);
+
+export async function loadBoard(): Promise<void> {
+  const topic = s.topic.value || "all";
+  const [got, declared] = await Promise.all([readBoard(topic, s.moment.value), readIndicators(topic, s.moment.value).catch(() => null)]);
+  if (topic !== (s.topic.value || "all")) return;
+  board.value = got;
+  indicators.value = declared;
+}
+
+/** Show the layers of a topic and hide those of the others; all shows what the tree shows at the start. */
+export function showTopic(topic: string): void {
+  s.topic.value = topic === "all" ? "" : topic;
+  const groups = s.tree.value.groups;
+  const hide = groups.flatMap((g) => g.layers.filter((l) => (topic === "all" || g.id === "live" || g.id === "base" ? !l.visible : g.id !== topic)).map((l) => l.id));
+  s.hidden.value = new Set(hide);
+}
+
+export function TopicTabs() {
+  const now = s.topic.value || "all";
+  return (
+    <div class="topics" role="group" aria-label={t("rail.topic")}>
+      {TOPICS.map((one) => <button aria-pressed={now === one} class={now === one ? "on" : ""} data-topic={one} onClick={() => showTopic(one)}><span style={{ color: one === "all" ? undefined : `var(--${one})` }}><Icon name={TOPIC_ICONS[one]!} size={18} /></span>{t(`topic.${one}` as Key)}</button>)}
+    </div>
+  );
+}
+
+/** A district in a ranking opens its thing, with its place on the map. */
+export function goDistrict(code: string): void {
+  get<{ features: { properties: { code: string } }[] }>(`/ogc/collections/district/items?code=${encodeURIComponent(code)}&limit=1`).then(async (got) => {
+    await s.openThing(got.features[0]?.properties.code ?? code);
+    if (s.thing.value?.bbox) fitBounds(s.thing.value.bbox);
+  }, (why: Error) => s.tell(why.message));
+}
+
+function pickKind(kind: string): void {
+  const next = new Set(s.hidden.value);
+  next.delete(kind);
+  s.hidden.value = next;
+  w.chosenKinds.value = [kind];
+  s.panel.value = "select";
+}
+
+/** The things behind a number, on the map. */
+async function showIndicator(one: Indicator): Promise<void> {
+  const got = await get<{ total: number; things: { code: string; name: string; kind: string; num?: number; lon: number | null; lat: number | null }[] }>(one.things!);
+  const placed = got.things.filter((x) => x.lon !== null);
+  w.found.value = { total: got.total, things: placed.map((x, i) => ({ num: x.num ?? -1 - i, kind: x.kind, code: x.code, name: x.name, district_name: null, point: [x.lon!, x.lat!] as LonLat })) };
+  if (!placed.length) return s.tell(t("board.things", { n: got.total }));
+  const [xs, ys] = [placed.map((x) => x.lon!), placed.map((x) => x.lat!)];
+  fitBounds([Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]);
+  s.tell(t("board.things", { n: got.total }));
+}
+
+export const HOOKS: BoardHooks = {
+  open: (list) => { s.filter.value = list; s.viewOnly.value = false; setSideTab("events"); },
+  district: goDistrict, kind: pickKind, indicator: (one) => void showIndicator(one).catch((why: Error) => s.tell(why.message)),
+};
+
+export function TopicPanel() {
+  useEffect(() => { loadBoard().catch((why: Error) => s.tell(why.message)); }, [s.topic.value, s.settled.value, Math.floor(s.clock.value / 30_000)]);
+  const b = board.value;
+  return (
+    <>
+      <Head title={t("rail.topic")} />
+      <TopicTabs />
+      {b && <div class="scroll pad"><BoardBody b={b} indicators={indicators.value} hooks={HOOKS} /></div>}
+    </>
+  );
+}
