@@ -1,5 +1,5 @@
 /** The dispatch desk: what waits and who is proposed, crews on their way with live arrival times, closed roads, reach, shifts. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, post, Problem, send } from "../../common/api";
 import { called, hm, km, num, span, when } from "../../common/format";
 import { Icon, Mark } from "../../common/icon";
@@ -67,10 +67,11 @@ export default function DispatchPage() {
     const stop = sketch(made.current, drawing, (of) => { setDrawing(null); if (of) setDrawn(of); });
     return () => { if (drawing) stop(); };
   }, [drawing]);
+  const atlas = useMemo(() => liveAtlas(theme.value), [theme.value]);
   useEffect(() => {
     const twin = made.current;
     if (!twin) return;
-    const atlas = liveAtlas(theme.value), ink = rgba(theme.value, "selected"), bad = rgba(theme.value, "critical");
+    const ink = rgba(theme.value, "selected"), bad = rgba(theme.value, "critical");
     const top = iso ? Math.max(...iso.minutes) : 1;
     twin.setGroup("iso", iso ? [new GeoJsonLayer<{ from_min: number; to_min: number }>({ id: "iso", data: iso as never, stroked: true, filled: true, getFillColor: (f) => rgba(theme.value, "good", Math.round(30 + 90 * (1 - f.properties.from_min / top))), getLineColor: rgba(theme.value, "good", 200), lineWidthUnits: "pixels", getLineWidth: 1.25 })] : []);
     twin.setGroup("closures", [new GeoJsonLayer({ id: "closures", data: { type: "FeatureCollection", features: closures.features } as never, stroked: true, filled: true, getFillColor: [...bad.slice(0, 3), 46] as never, getLineColor: bad, lineWidthUnits: "pixels", getLineWidth: 4 })]);
@@ -102,7 +103,7 @@ export default function DispatchPage() {
       <section class="side">
         <header class="head"><div class="grow"><h1>{t("dsp.title")}</h1><p class="muted small">{board ? t("dsp.about", { mode: t(`pol.f.v.${board.scheduling.mode}` as Key), s: board.scheduling.every_s, v: board.scheduling.version }) : ""} · <a href="/console/policies/scheduling/city" onClick={(e) => { e.preventDefault(); s.go("policies/scheduling/city"); }}>{t("dsp.rules")}</a></p></div></header>
         <div class="tabs" role="tablist" aria-label={t("dsp.title")}>{TABS.map((x) => <button role="tab" aria-selected={tab === x} onClick={() => s.go(`dispatch/${x}`)}>{t(`dsp.tab.${x}` as Key)}{counts[x] !== null && <b>{num(counts[x]!)}</b>}</button>)}</div>
-        {tab === "waiting" && <ul class="cards">{board?.waiting.slice(0, 100).map((ev) => (
+        {tab === "waiting" && <ul class="cards">{board?.waiting.slice(0, 60).map((ev) => (
           <li key={ev.id} data-code={ev.code} class={hot === ev.code ? "hot" : ""} onMouseEnter={() => setHot(ev.code)}>
             <button class="what" onClick={() => { setHot(ev.code); look(ev.point); }}><Mark level={ev.severity} /><span><b>{called(ev)}</b><span class="muted small"> {[ev.district_name, ev.street_name].filter(Boolean).join(" · ")}</span></span><time class="muted small">{when(ev.opened_at)}</time></button>
             {ev.plan?.fault && <p class="wrong small">{t("evl.fault", { rule: "", why: ev.plan.fault })}</p>}

@@ -5,6 +5,8 @@ import { num, span } from "../../common/format";
 import { Icon } from "../../common/icon";
 import { lang, t, tt, type Key } from "../../common/i18n";
 import type { Titled } from "../../common/types";
+import { openWith } from "../events/store";
+import type { Filters } from "../events/types";
 import { Head } from "../parts/head";
 import * as s from "../state";
 import "./efficiency.css";
@@ -28,10 +30,14 @@ export const spanQuery = (days: number): string => {
 
 const value = (r: Rate) => (r.value === null ? "—" : r.unit === "%" ? num(r.value) : span(r.value));
 
-function Card({ of, to }: { of: Rate; to?: string }) {
+const dayBefore = (days: number) => new Date(Date.now() - days * 86400e3 + 8 * 3600e3).toISOString().slice(0, 10);
+/** What a rate counts, as the list shows it: the list has no filter for what a rate takes together. */
+const COUNTED: Record<string, Partial<Filters>> = { on_time: { state: "closed" }, lowest: { state: "closed" }, soonest: { state: "closed" }, cheapest: { state: "closed" }, lasting: { state: "closed" }, gravest: { state: "closed", severity: "1" } };
+
+function Card({ of, days }: { of: Rate; days: number }) {
   return (
     <li class={`rate ${of.level}`}><span class="muted">{tt(of.title)}</span>
-      <button onClick={() => s.go(to ?? "events")} title={t("eff.list")}><b>{value(of)}</b>{of.value !== null && of.unit === "%" && <span class="unit">%</span>}</button>
+      <button onClick={() => openWith({ opened_from: dayBefore(days), ...(of.key.startsWith("hotline") ? { source: "12345" } : COUNTED[of.key]) })} title={t("eff.list")}><b>{value(of)}</b>{of.value !== null && of.unit === "%" && <span class="unit">%</span>}</button>
       <span class="small muted">{of.whole !== null ? t("eff.of", { part: num(of.part!), whole: num(of.whole) }) : t("eff.median")}{of.target !== null && ` · ${t("eff.target", { n: of.target })}`}</span>
       {of.value !== null && of.unit === "%" && <span class="bar"><i style={{ width: `${Math.min(100, of.value)}%` }} />{of.target !== null && <em style={{ left: `${of.target}%` }} />}</span>}</li>
   );
@@ -58,7 +64,7 @@ function Board({ days }: { days: number }) {
     get<Day[]>(`/api/v1/efficiency/trend?${spanQuery(days)}`).then(setTrend, () => setTrend([]));
   }, [days]);
   if (!said) return null;
-  const part = (title: Key, list: Rate[], wide = false) => <section><h2>{t(title)}</h2><ul class={`rates${wide ? " five" : ""}`}>{list.map((r) => <Card of={r} />)}</ul></section>;
+  const part = (title: Key, list: Rate[], wide = false) => <section><h2>{t(title)}</h2><ul class={`rates${wide ? " five" : ""}`}>{list.map((r) => <Card of={r} days={days} />)}</ul></section>;
   return <div class="boardgrid">{part("eff.part.rates", said.rates)}<Trend days={trend} />{part("eff.part.hotline", said.hotline)}{part("eff.part.early", said.early)}{part("eff.part.most", said.most, true)}<p class="muted small">{t("eff.own")}</p></div>;
 }
 
@@ -76,7 +82,7 @@ function Table({ days }: { days: number }) {
   const name = (r: Row) => (r.code === null ? t("eff.whole") : by === "severity" ? t("eff.level", { n: r.code! }) : typeof r.name === "string" ? r.name : tt(r.name) || r.code || t("eff.nobody"));
   const delta = (r: Row) => (r.on_time_rate === null || r.before === null || r.before === undefined ? null : r.on_time_rate - r.before);
   const line = (r: Row, head = false) => (
-    <tr class={head ? "whole" : ""}><th scope="row">{head ? name(r) : <a href="/console/events" onClick={(e) => { e.preventDefault(); s.go("events"); }}>{name(r)}</a>}</th>
+    <tr class={head ? "whole" : ""}><th scope="row">{head ? name(r) : <a href="/console/events" onClick={(e) => { e.preventDefault(); openWith({ opened_from: dayBefore(days), ...(by === "district" || by === "category" || by === "source" || by === "severity" || by === "department" ? { [by]: r.code ?? "" } : {}) }); }}>{name(r)}</a>}</th>
       {columns.map(([k, , show]) => <td class={`number${k === "late_now" && r.late_now ? " bad" : ""}`}>{show(r)}{k === "on_time_rate" && delta(r) !== null && Math.abs(delta(r)!) >= 0.1 && <span class={`small delta ${delta(r)! > 0 ? "good" : "bad"}`}>{delta(r)! > 0 ? "▲" : "▼"}{num(Math.abs(delta(r)!))}</span>}</td>)}</tr>
   );
   return (
@@ -97,7 +103,7 @@ function FunnelView({ days }: { days: number }) {
   const longest = Math.max(1, ...(flow?.states ?? []).map((x) => x.p90_s ?? 0));
   return (
     <div class="funnelgrid">
-      <section><h2>{t("eff.funnel")}</h2><ol class="funnel">{f.steps.map((x, i) => <li><span class="stage">{t(`stage.${x.stage}` as Key)}</span><button style={{ width: `${Math.max(3, (100 * x.count) / first)}%` }} onClick={() => s.go("events")} aria-label={`${t(`stage.${x.stage}` as Key)} ${x.count}`}><b>{num(x.count)}</b></button><span class="muted small">{i ? t("eff.kept", { n: num(f.steps[i - 1]!.count ? (100 * x.count) / f.steps[i - 1]!.count : 0) }) : ""}</span></li>)}</ol>
+      <section><h2>{t("eff.funnel")}</h2><ol class="funnel">{f.steps.map((x, i) => <li><span class="stage">{t(`stage.${x.stage}` as Key)}</span><button style={{ width: `${Math.max(3, (100 * x.count) / first)}%` }} onClick={() => openWith({ opened_from: dayBefore(days), ...(x.stage === 6 ? { state: "closed" } : {}) })} aria-label={`${t(`stage.${x.stage}` as Key)} ${x.count}`}><b>{num(x.count)}</b></button><span class="muted small">{i ? t("eff.kept", { n: num(f.steps[i - 1]!.count ? (100 * x.count) / f.steps[i - 1]!.count : 0) }) : ""}</span></li>)}</ol>
         <p class="muted small">{t("eff.out", { filtered: num(f.out["filtered"]!), merged: num(f.out["merged"]!), rejected: num(f.out["rejected"]!) })}</p></section>
       <section><h2>{t("eff.stays")}</h2><ul class="stays">{flow?.states.filter((x) => !x.final).map((x) => <li><span>{tt(x.title)}</span><span class="staybar"><i class="p90" style={{ width: `${(100 * (x.p90_s ?? 0)) / longest}%` }} /><i class="mid" style={{ width: `${(100 * (x.median_s ?? 0)) / longest}%` }} /></span><span class="number">{x.median_s === null ? <span class="muted">—</span> : <><b>{span(x.median_s)}</b> <span class="muted small">{t("eff.nine", { s: span(x.p90_s ?? x.median_s) })}</span></>}</span></li>)}</ul></section>
     </div>

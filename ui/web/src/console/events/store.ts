@@ -92,6 +92,15 @@ export function set(part: Partial<Filters>): void {
   shownView.value = null;
 }
 
+/** Open the list with these filters alone: how a number elsewhere opens what it counts. */
+export function openWith(part: Partial<Filters>): void {
+  filters.value = { ...NONE, state: "all", ...part };
+  shownView.value = null;
+  open.value = null;
+  picked.value = new Set();
+  s.go("events");
+}
+
 export function showView(view: SavedView | { id: number; doc: ViewDoc }): void {
   shownView.value = view.id;
   columns.value = view.doc.columns?.length ? view.doc.columns : USUAL;
