@@ -75,6 +75,21 @@ _LATIN = (
     "Salix babylonica",
 )
 
+# Fields that judge a thing, the verdicts that are good, and what is seldom or mostly so.
+_JUDGED = re.compile(
+    r"(status|result|condition|standard|health|sorting|running|^lit$|open_state|state_now|"
+    r"acceptance|setting|credit|action|rating)"
+)
+_SOUND = ("good", "pass", "normal", "clean", "done", "closed", "repaired", "fixed", "valid", "granted",
+          "excellent", "A", "well", "shown", "open", "on", "active", "accepted", "legal")  # fmt: skip
+_SELDOM = re.compile(
+    r"(limited|refused|quarantine$|^found|returned|hollow|dead_|alien|disputed|loose|hardship|random)"
+)
+_MOSTLY = re.compile(
+    r"(online|dealt|signed|promised|answered|harmless|accessible|through|controlled|monitored|"
+    r"camera|wash|monitor|contract|registered|intact|accepted|booked|ok$)"
+)
+
 
 class Filler:
     """Fills the fields of kinds, always the same for the same seed."""
@@ -103,7 +118,7 @@ class Filler:
             return self._refs(field, n)
         make: dict[str, Callable[[Field, int], list[Any]]] = {
             "code": self._codes,
-            "boolean": lambda _f, m: [bool(v) for v in self.gen.random(m) < 0.75],
+            "boolean": self._booleans,
             "integer": self._numbers,
             "number": self._numbers,
             "date": self._dates,
@@ -116,6 +131,10 @@ class Filler:
             return self._texts(kind, field, n, unique)
         return [None] * n
 
+    def _booleans(self, field: Field, n: int) -> list[Any]:
+        often = 0.06 if _SELDOM.search(field.name) else 0.9 if _MOSTLY.search(field.name) else 0.75
+        return [bool(v) for v in self.gen.random(n) < often]
+
     def _refs(self, field: Field, n: int) -> list[Any]:
         pool = [code for target in field.targets for code in self.codes.get(target, ())]
         if not pool:
@@ -126,6 +145,10 @@ class Filler:
         known = [str(c) for c in field.codes or {}]
         # What stands first in a list is what is usual.
         share = 0.62 ** np.arange(len(known))
+        sound = [i for said in _SOUND for i, code in enumerate(known) if code == said]
+        if sound and _JUDGED.search(field.name):
+            # A city that works: nine in ten are as they should be.
+            share[sound[0]] = 9 * (share.sum() - share[sound[0]])
         return [known[i] for i in self.gen.choice(len(known), n, p=share / share.sum())]
 
     def _numbers(self, field: Field, n: int) -> list[Any]:

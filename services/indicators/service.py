@@ -224,7 +224,8 @@ def _item(known: Running, item: Mapping[str, Any], figure: Figure | None) -> dic
         return {**item, "value": None, "reached": None}
     one = known.one(item["indicator"])
     target, sign = item.get("target"), 1.0 if item.get("better", "up") == "up" else -1.0
-    value = _round(one, figure.value)
-    reached = None if value is None or target is None else value * sign >= target * sign
-    return {**item, "value": value, "unit": one.unit, "reached": reached, "at": figure.at,
+    # What is shown is rounded; whether it is reached is told by what it is.
+    exact = figure.value
+    reached = None if exact is None or target is None else exact * sign >= target * sign
+    return {**item, "value": _round(one, exact), "unit": one.unit, "reached": reached, "at": figure.at,
             "formula": one.formula, "definition": one.doc}  # fmt: skip

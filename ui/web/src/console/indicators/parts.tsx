@@ -35,7 +35,7 @@ export function Delta({ of }: { of: Indicator }) {
 /** Two weeks as a line; days that nobody counted are left out. */
 export function Spark({ of, width = 96, height = 24 }: { of: Indicator; width?: number; height?: number }) {
   const known = of.trend.map(([, v], i) => [i, v] as const).filter((p): p is readonly [number, number] => p[1] !== null);
-  if (known.length < 2) return <span class="muted small">{t("ind.trend.young")}</span>;
+  if (known.length < 2) return <span class="muted" title={t("ind.trend.young")}>—</span>;
   const values = known.map((p) => p[1]);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const x = (i: number) => 2 + (i / (of.trend.length - 1)) * (width - 4);
