@@ -49,7 +49,7 @@ export function Tiles({ f, open }: { f: Figures; open(list: TileKey): void }) {
 
 export interface BoardHooks { open(list: TileKey): void; district?(code: string): void; kind?(kind: string): void; indicator?(one: Indicator): void }
 
-interface Detail { definition: Titled | string | null; formula: Titled | string | null; lineage: unknown[]; by_district: { code: string; name: string | null; value: number | null }[] }
+interface Detail { definition: { document?: string; where?: string; verified?: boolean }; formula: string | null; by_district: { code: string; name: string | null; value: number | null }[] }
 
 /** What an indicator is made of: definition, its ranking of districts, and the way to its things. */
 function More({ one, pick }: { one: Indicator; pick?: (one: Indicator) => void }) {
@@ -61,7 +61,7 @@ function More({ one, pick }: { one: Indicator; pick?: (one: Indicator) => void }
   const bars = d.by_district.filter((x) => x.value !== null).sort((x, y) => y.value! - x.value!).map((x) => ({ key: x.code, label: x.name ?? x.code, value: x.value! }));
   return (
     <div class="indicator-more">
-      <p class="small muted">{tt(d.definition)}</p>
+      {[d.definition.document, d.formula ?? d.definition.where].filter(Boolean).map((said) => <p class="small muted">{said}</p>)}
       {bars.length > 0 && <Bars bars={bars} />}
       {pick && one.things && <button class="btn" data-things={one.key} onClick={() => pick(one)}>{t("board.show")}</button>}
     </div>

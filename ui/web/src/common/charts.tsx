@@ -33,7 +33,7 @@ export function Days({ days, width = 288, height = 84, label }: { days: { day: s
   const top = Math.max(1, ...days.map((d) => Math.max(d.opened, d.closed)));
   const [mid, each] = [height / 2, Math.min(44, width / Math.max(1, days.length))];
   return (
-    <svg class="days" viewBox={`0 0 ${width} ${height + 18}`} role="img" aria-label={days.map((d) => `${label(d.day)} ${d.opened} ${d.closed}`).join("; ")}>
+    <svg class="days" style={{ maxWidth: `${width * 1.15}px` }} viewBox={`0 0 ${width} ${height + 18}`} role="img" aria-label={days.map((d) => `${label(d.day)} ${d.opened} ${d.closed}`).join("; ")}>
       {days.map((d, i) => (
         <g>
           <rect class="opened" x={i * each + 1.5} width={each - 3} y={mid - (d.opened / top) * (mid - 4)} height={(d.opened / top) * (mid - 4)} />
