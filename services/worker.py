@@ -34,6 +34,7 @@ from twin.indicators.cells import Follower
 from twin.log import start_logging
 from twin.ota import rollouts
 from twin.ota.repository import repository
+from twin.plans import response
 from twin.predictions.outlook import Outlook
 from twin.products import change
 from twin.settings import settings
@@ -71,7 +72,8 @@ def sweep() -> int:
         total += done
         if done == 0:
             break
-    return total
+    with db.engine("app").begin() as conn:
+        return total + response.sweep(conn)
 
 
 class Work:

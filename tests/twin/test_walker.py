@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from twin.process import rows
 from twin.scope import SYSTEM, Actor
 
 CREW = "CREW-1"
-WALKS, STEPS = 120, 60
+WALKS, STEPS = 200, 60
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,23 +50,6 @@ def actor(doc: dict[str, Any], holder: str | None, chance: random.Random) -> Act
                  organisation=holder)  # fmt: skip
 
 
-def toward(doc: dict[str, Any], state: str, wanted: str) -> str | None:
-    """Return the first action of a shortest way to where the wanted one can be taken."""
-    seen, edge = {state}, [(state, "")]
-    while edge:
-        following = []
-        for at, first in edge:
-            if at in doc["actions"][wanted]["from"]:
-                return first or wanted
-            for name, action in doc["actions"].items():
-                to = processes.target(action, at)
-                if at in action["from"] and to not in seen:
-                    seen.add(to)
-                    following.append((to, first or name))
-        edge = following
-    return None
-
-
 def settle_children(case: cases.Case) -> None:
     """Answer what is asked beside the case, as people would before it ends."""
     with db.engine("app").connect() as conn:
@@ -82,13 +66,9 @@ def settle_children(case: cases.Case) -> None:
 def test_every_state_and_action_is_reached_and_every_walk_can_end(doc: dict[str, Any]) -> None:
     chance = random.Random(11)
     states, actions, ended = set(), set(), 0
-    for walk in range(WALKS):
-        if (
-            walk >= 25
-            and states == set(doc["states"])
-            and actions == set(doc["actions"])
-            and ended > 20
-        ):
+    done: Counter[str] = Counter()
+    for _ in range(WALKS):
+        if states == set(doc["states"]) and actions == set(doc["actions"]) and ended > 20:
             break
         case, other = opened(doc, chance), opened(doc, chance)
         states.add(case["state"])
@@ -98,9 +78,9 @@ def test_every_state_and_action_is_reached_and_every_walk_can_end(doc: dict[str,
                 ended += 1
                 if not ways or chance.random() < 0.5:
                     break
-            wanted = sorted(set(doc["actions"]) - actions)
-            goal = toward(doc, case["state"], chance.choice(wanted)) if wanted else None
-            name = goal if goal and chance.random() < 0.7 else chance.choice(ways)
+            # What was done least goes first, most of the time: deep states need many right steps.
+            rare = min(ways, key=lambda n: (done[n], chance.random()))
+            name = rare if chance.random() < 0.7 else chance.choice(ways)
             if name in ("close", "endorse"):
                 settle_children(case)
             who = (
@@ -122,6 +102,7 @@ def test_every_state_and_action_is_reached_and_every_walk_can_end(doc: dict[str,
                 assert same["version"] == case["version"], "a refusal must change nothing"
                 continue
             actions.add(name)
+            done[name] += 1
             states.add(case["state"])
     automatic = {n for n, a in doc["actions"].items() if "auto" in a and a["act"] == "system"}
     assert states == set(doc["states"])
@@ -142,7 +123,7 @@ def test_after_all_walks_the_journal_folds_to_the_very_rows() -> None:
                 )
             ).tuples().all()
         )  # fmt: skip
-    assert len(found) > 20
+    assert len(found) > 100
     different = [
         row.code for row in found
         if rows.revived(last[row.id]) != rows.revived(rows.snapshot(dict(row._mapping)))
