@@ -88,7 +88,7 @@ def _eta(
 
 def _stuck(case: dict[str, Any], said: Scheduling) -> bool:
     """Tell whether so many crews stayed silent that a person must look."""
-    tries = said.doc.get("silent", {}).get("tries", 3)
+    tries = int(said.doc.get("silent", {}).get("tries", 3))
     return len(case["data"].get("declined") or ()) >= tries
 
 
