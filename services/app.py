@@ -43,6 +43,7 @@ from services.loads.downloads import router as downloads
 from services.loads.endpoints import router as loads
 from services.open311.endpoints import router as open311
 from services.ota.endpoints import router as ota
+from services.plans.endpoints import router as plans
 from services.policies.endpoints import router as policies
 from services.positions.endpoints import router as positions
 from services.products.endpoints import router as products
@@ -111,7 +112,7 @@ def create_app() -> FastAPI:
         desk, events, dispatch, efficiency, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
-        tickets, ota, indicators, policies, wall, citizens,
+        tickets, ota, indicators, policies, wall, citizens, plans,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)

@@ -34,6 +34,7 @@ from twin.indicators.cells import Follower
 from twin.log import start_logging
 from twin.ota import rollouts
 from twin.ota.repository import repository
+from twin.plans import response
 from twin.predictions.outlook import Outlook
 from twin.products import change
 from twin.settings import settings
@@ -54,7 +55,7 @@ NORTH_EVERY_S = 0.5
 DISPATCH_EVERY_S = 1.0
 OUTLOOK_EVERY_S = 10.0
 DEVICES_EVERY_S = 5.0
-COUNT_EVERY_S = 2.0
+COUNT_EVERY_S = 5.0
 _stop = threading.Event()
 
 
@@ -71,7 +72,8 @@ def sweep() -> int:
         total += done
         if done == 0:
             break
-    return total
+    with db.engine("app").begin() as conn:
+        return total + response.sweep(conn)
 
 
 class Work:

@@ -29,6 +29,8 @@ MODULES = (
     "twin.scheduling",
     "twin.filtering",
     "twin.intake",
+    "twin.plans.model",
+    "twin.scenes",
 )
 
 

@@ -52,9 +52,15 @@ function Page({ session, categories, generated }: { session: Session; categories
   const failed = (e: Error) => setWhy(e.message);
   useEffect(() => {
     let old = false;
-    const read = () => Promise.all([readBoard(topic, null), readIndicators(topic, null).catch(() => null)]).then(([b, i]) => { if (!old) { setBoard(b); setDeclared(i); setWhy(null); } }, failed);
-    void read();
-    const timer = setInterval(() => document.visibilityState === "visible" && void read(), REFRESH_MS);
+    // Each part is shown as soon as it is there: on a bad line the figures come before the rest.
+    const read = () => {
+      readBoard(topic, null).then((b) => { if (!old) { setBoard(b); setWhy(null); } }, failed);
+      readIndicators(topic, null).then((i) => { if (!old) setDeclared(i); }, failed);
+    };
+    setBoard(null);
+    setDeclared(null);
+    read();
+    const timer = setInterval(() => document.visibilityState === "visible" && read(), REFRESH_MS);
     history.replaceState(null, "", topic === "all" ? "/board" : `/board?topic=${topic}`);
     return () => { old = true; clearInterval(timer); };
   }, [topic]);
@@ -72,7 +78,7 @@ function Page({ session, categories, generated }: { session: Session; categories
       </header>
       <nav class="topics" aria-label={t("rail.topic")}>{TOPICS.map((one) => <button aria-pressed={topic === one} class={topic === one ? "on" : ""} onClick={() => { setTopic(one); setListed(null); }}><span style={{ color: one === "all" ? undefined : `var(--${one})` }}><Icon name={TOPIC_ICONS[one]!} size={22} /></span>{t(`topic.${one}` as Key)}</button>)}</nav>
       {why && <p class="bad why" role="alert">{t("error.load", { why })}</p>}
-      <main>{listed ? <List listed={listed} close={() => setListed(null)} /> : board && <BoardBody b={board} indicators={declared} hooks={{ open: (kind) => void events(kind, topic, categories).then(setListed, failed), district: districts, indicator: (one) => void behind(one).then(setListed, failed) }} />}</main>
+      <main aria-busy={!board}>{!board && !why && <p class="muted none">{t("panel.wait")}</p>}{listed ? <List listed={listed} close={() => setListed(null)} /> : board && <BoardBody b={board} indicators={declared} hooks={{ open: (kind) => void events(kind, topic, categories).then(setListed, failed), district: districts, indicator: (one) => void behind(one).then(setListed, failed) }} />}</main>
       {generated && <p class="generated muted small">{t("generated")}</p>}
     </div>
   );

@@ -1,4 +1,5 @@
 /** The board of a topic, for the wall and for a leader's phone: figures, stages, days, rankings, indicators with targets. */
+import { useEffect, useState } from "preact/hooks";
 import { get } from "./api";
 import { Bars, Days, Spark } from "./charts";
 import { day, hm, num, span } from "./format";
@@ -48,26 +49,46 @@ export function Tiles({ f, open }: { f: Figures; open(list: TileKey): void }) {
 
 export interface BoardHooks { open(list: TileKey): void; district?(code: string): void; kind?(kind: string): void; indicator?(one: Indicator): void }
 
+interface Detail { definition: { document?: string; where?: string; verified?: boolean }; formula: string | null; by_district: { code: string; name: string | null; value: number | null }[] }
+
+/** What an indicator is made of: definition, its ranking of districts, and the way to its things. */
+function More({ one, pick }: { one: Indicator; pick?: (one: Indicator) => void }) {
+  const [d, setDetail] = useState<Detail | null>(null);
+  const [why, setWhy] = useState<string | null>(null);
+  useEffect(() => { get<Detail>(`/api/v1/indicators/${encodeURIComponent(one.key)}`).then(setDetail, (e: Error) => setWhy(e.message)); }, [one.key]);
+  if (why) return <p class="bad small">{t("error.load", { why })}</p>;
+  if (!d) return null;
+  const bars = d.by_district.filter((x) => x.value !== null).sort((x, y) => y.value! - x.value!).map((x) => ({ key: x.code, label: x.name ?? x.code, value: x.value! }));
+  return (
+    <div class="indicator-more">
+      {[d.definition.document, d.formula ?? d.definition.where].filter(Boolean).map((said) => <p class="small muted">{said}</p>)}
+      {bars.length > 0 && <Bars bars={bars} />}
+      {pick && one.things && <button class="btn" data-things={one.key} onClick={() => pick(one)}>{t("board.show")}</button>}
+    </div>
+  );
+}
+
 export function Indicators({ board, pick }: { board: IndicatorBoard; pick?: (one: Indicator) => void }) {
+  const [open, setOpen] = useState<string | null>(null);
   if (!board.indicators.length) return null;
   return (
-    <>
+    <div class="groups">
       {board.groups.map((group) => {
         const list = board.indicators.filter((one) => one.group === group.key);
         return list.length > 0 && (
           <section key={group.key}>
             <h3>{tt(group.title)}</h3>
             <ul class="indicators">{list.map((one) => (
-              <li key={one.key}><button class={one.level} data-indicator={one.key} disabled={!pick || !one.things} onClick={() => pick?.(one)}>
+              <li key={one.key}><button class={one.level} data-indicator={one.key} aria-expanded={open === one.key} onClick={() => setOpen(open === one.key ? null : one.key)}>
                 <span class="grow cut" title={tt(one.title)}>{tt(one.title)}</span>
                 <Spark values={one.trend.map((p) => p[1])} />
                 <span class="figure"><b>{one.value === null ? "—" : num(one.value)}</b><span class="unit">{tt(one.unit)}</span>{one.target !== null && <span class="muted small">{t("board.target", { n: num(one.target) })}</span>}</span>
-              </button></li>
+              </button>{open === one.key && <More one={one} pick={pick} />}</li>
             ))}</ul>
           </section>
         );
       })}
-    </>
+    </div>
   );
 }
 

@@ -1,5 +1,6 @@
 /** Small charts that open what they are made of: bars in rows, columns over days. */
 import { num } from "./format";
+import { t } from "./i18n";
 
 export interface Bar { key: string; label: string; value: number; part?: number; on?: boolean; note?: string }
 
@@ -25,15 +26,19 @@ export function Bars({ bars, pick, most }: { bars: Bar[]; pick?: (key: string) =
 
 /** Two series over days: what came up, what was closed below the line. */
 export function Days({ days, width = 288, height = 84, label }: { days: { day: string; opened: number; closed: number }[]; width?: number; height?: number; label: (day: string) => string }) {
+  // Days before anything was kept say nothing: they are left out, and the first day is written.
+  const first = days.findIndex((d) => d.opened + d.closed > 0);
+  const all = days.length;
+  days = first > 0 ? days.slice(first) : days;
   const top = Math.max(1, ...days.map((d) => Math.max(d.opened, d.closed)));
-  const [mid, each] = [height / 2, width / Math.max(1, days.length)];
+  const [mid, each] = [height / 2, Math.min(44, width / Math.max(1, days.length))];
   return (
-    <svg class="days" viewBox={`0 0 ${width} ${height + 18}`} role="img" aria-label={days.map((d) => `${label(d.day)} ${d.opened} ${d.closed}`).join("; ")}>
+    <svg class="days" style={{ maxWidth: `${width * 1.15}px` }} viewBox={`0 0 ${width} ${height + 18}`} role="img" aria-label={days.map((d) => `${label(d.day)} ${d.opened} ${d.closed}`).join("; ")}>
       {days.map((d, i) => (
         <g>
           <rect class="opened" x={i * each + 1.5} width={each - 3} y={mid - (d.opened / top) * (mid - 4)} height={(d.opened / top) * (mid - 4)} />
           <rect class="closed" x={i * each + 1.5} width={each - 3} y={mid + 1} height={(d.closed / top) * (mid - 4)} />
-          {(i === 0 || i === days.length - 1 || i === Math.floor(days.length / 2)) && <text x={i === 0 ? 0 : i === days.length - 1 ? width : i * each + each / 2} y={height + 14} text-anchor={i === 0 ? "start" : i === days.length - 1 ? "end" : "middle"}>{label(d.day)}</text>}
+          {(i === 0 || (days.length > 4 && (i === days.length - 1 || i === Math.floor(days.length / 2)))) && <text x={i === 0 ? 0 : i * each + each / 2} y={height + 14} text-anchor={i === 0 ? "start" : "middle"}>{i === 0 && days.length < all ? t("board.since", { d: label(d.day) }) : label(d.day)}</text>}
         </g>
       ))}
       <line x1={0} x2={width} y1={mid} y2={mid} />

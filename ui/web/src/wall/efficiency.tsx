@@ -40,7 +40,7 @@ export function Efficiency() {
           <Tiles f={b.figures} open={HOOKS.open} />
           <div class="halves">
             <div><h3>{t("board.stages")}</h3><Funnel b={b} /></div>
-            <div><h3>{t("board.days")}<span class="key small muted"><i class="opened" />{t("time.opened")}<i class="closed" />{t("time.closed")}</span></h3><Days days={b.days} label={(d) => day(d)} width={468} height={130} /></div>
+            <div><h3>{t("board.days")}<span class="key small muted"><i class="opened" />{t("time.opened")}<i class="closed" />{t("time.closed")}</span></h3><Days days={b.days} label={(d) => day(d)} width={560} height={150} /></div>
           </div>
           <h3>{t("board.ranking")}<span class="muted small">{t("board.days30")}</span></h3>
           <Ranking b={b} />

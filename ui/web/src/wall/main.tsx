@@ -20,6 +20,7 @@ import { bearing, centre, home, startMap, zoomBy } from "./mapview";
 import { kiosk, screen, start as asked } from "./place";
 import { openPanel, Rail } from "./rail";
 import { startRoom } from "./room";
+import { loadScenes } from "./scenes";
 import { Side } from "./side";
 import * as s from "./store";
 import { backToLive, PastFrame, Timeline } from "./timeline";
@@ -113,7 +114,7 @@ function Wall() {
       s.goLive();
       begin();
       startTour();
-      return Promise.all([s.loadEvents(), s.loadCards(), s.loadBins(), s.loadNames(), loadAlarms(), loadPlots()]);
+      return Promise.all([s.loadEvents(), s.loadCards(), s.loadBins(), s.loadNames(), loadAlarms(), loadPlots(), loadScenes()]);
     }).catch((e: Error) => setWhy(e.message));
     return () => { removeEventListener("keydown", onKey); stopMark(); };
   }, []);
@@ -125,7 +126,7 @@ function Wall() {
       {screen === "a" ? <Efficiency /> : <Rail />}
       <Tools />
       <Network />
-      <Indicators />
+      {screen === "main" && <Indicators />}
       <Timeline />
       <Side />
       <Menu />
@@ -146,7 +147,7 @@ function begin(): void {
   if (type === "event") s.openEvent(key!);
   else if (type === "alarm") s.openAlarm(key!);
   else if (type === "thing") void s.openThing(key!);
-  const first: Partial<Record<typeof screen, s.PanelName>> = { b: "topic", c: "select" };
+  const first: Partial<Record<typeof screen, s.PanelName>> = { b: "topic", c: "plans" };
   s.panel.value = (said.panel as s.PanelName | null) ?? first[screen] ?? null;
 }
 

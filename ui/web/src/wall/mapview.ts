@@ -29,7 +29,8 @@ const EDGES = { top: 56, left: 72, right: 376, bottom: 252 };
 function padding(): typeof EDGES {
   const board = document.querySelector(".efficiency")?.clientWidth;
   const drawer = document.querySelector(".drawer")?.clientWidth;
-  return { ...EDGES, left: board ? board + 16 : EDGES.left + (drawer ?? 0) };
+  const right = document.querySelector(".side") ? EDGES.right : 16;
+  return { ...EDGES, right, bottom: screen === "main" ? EDGES.bottom : 160, left: board ? board + 16 : EDGES.left + (drawer ?? 0) };
 }
 
 export const theMap = (): TwinMap | undefined => twin;

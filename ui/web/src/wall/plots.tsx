@@ -88,10 +88,16 @@ const mayShare = () => ["alarm.handle", "data.write"].some((act) => s.session.va
 function Row({ plot }: { plot: w.Plot }) {
   const p = plot.properties;
   const icon = FORMS.find(([form]) => form === p.form)![2];
-  const rename = () => {
-    const title = prompt(t("plot.name"), p.title);
-    if (title !== null && title.trim() !== p.title) w.savePlot({ form: p.form, title: title.trim().slice(0, 120), geometry: plot.geometry, style: p.style, shared: p.shared }, plot).catch(failed);
+  const [naming, setNaming] = useState<string | null>(null);
+  const rename = (e: Event) => {
+    e.preventDefault();
+    const title = (naming ?? "").trim();
+    setNaming(null);
+    if (title !== p.title) w.savePlot({ form: p.form, title, geometry: plot.geometry, style: p.style, shared: p.shared }, plot).catch(failed);
   };
+  if (naming !== null) return (
+    <li data-plot={plot.id}><form class="naming" onSubmit={rename}><input aria-label={t("plot.name")} maxLength={120} value={naming} ref={(el) => el?.focus()} onInput={(e) => setNaming(e.currentTarget.value)} onKeyDown={(e) => { if (e.key === "Escape") { e.stopPropagation(); setNaming(null); } }} /><button class="btn ack">{t("plot.save")}</button></form></li>
+  );
   return (
     <li class={w.chosenPlot.value === plot.id ? "on" : ""} data-plot={plot.id}>
       <button class="grow" onClick={() => { w.chosenPlot.value = plot.id; show(plot); }}>
@@ -100,7 +106,7 @@ function Row({ plot }: { plot: w.Plot }) {
       </button>
       {p.mine && s.moment.value === null && (
         <>
-          <button class="plain" aria-label={t("plot.rename")} title={t("plot.rename")} onClick={rename}><Icon name="pen-line" /></button>
+          <button class="plain" aria-label={t("plot.rename")} title={t("plot.rename")} onClick={() => setNaming(p.title)}><Icon name="pen-line" /></button>
           <button class="plain" aria-label={t("plot.remove")} title={t("plot.remove")} onClick={() => w.removePlot(plot.id).catch(failed)}><Icon name="trash-2" /></button>
         </>
       )}

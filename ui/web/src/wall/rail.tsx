@@ -4,7 +4,9 @@ import { t, type Key } from "../common/i18n";
 import { Cameras } from "./cameras";
 import { Compare } from "./compare";
 import { Layers } from "./layers";
+import { Plans } from "./plans";
 import { Measure, Plots } from "./plots";
+import { Scenes } from "./scenes";
 import { Screens } from "./screens";
 import { SelectPanel } from "./selectpanel";
 import * as s from "./store";
@@ -12,17 +14,19 @@ import { stopDraw } from "./toolstore";
 import { TopicPanel } from "./topic";
 import type { ComponentType } from "preact";
 
-interface Tool { name: s.PanelName; icon: string; panel: ComponentType; past: boolean }
+interface Tool { name: s.PanelName; icon: string; panel: ComponentType; act?: string }
 
 export const TOOLS: Tool[] = [
-  { name: "layers", icon: "layers", panel: Layers, past: true },
-  { name: "topic", icon: "layout-dashboard", panel: TopicPanel, past: true },
-  { name: "select", icon: "lasso", panel: SelectPanel, past: true },
-  { name: "cameras", icon: "cctv", panel: Cameras, past: true },
-  { name: "measure", icon: "ruler", panel: Measure, past: true },
-  { name: "plot", icon: "pen-line", panel: Plots, past: true },
-  { name: "compare", icon: "git-compare", panel: Compare, past: true },
-  { name: "screens", icon: "monitor", panel: Screens, past: true },
+  { name: "layers", icon: "layers", panel: Layers },
+  { name: "topic", icon: "layout-dashboard", panel: TopicPanel },
+  { name: "select", icon: "lasso", panel: SelectPanel },
+  { name: "cameras", icon: "cctv", panel: Cameras },
+  { name: "measure", icon: "ruler", panel: Measure },
+  { name: "plot", icon: "pen-line", panel: Plots },
+  { name: "compare", icon: "git-compare", panel: Compare },
+  { name: "scenes", icon: "presentation", panel: Scenes },
+  { name: "plans", icon: "shield-alert", panel: Plans, act: "alarm.read" },
+  { name: "screens", icon: "monitor", panel: Screens },
 ];
 
 export function openPanel(name: s.PanelName | null): void {
@@ -36,7 +40,7 @@ export function Rail() {
   return (
     <>
       <nav class="rail panel" aria-label={t("rail.title")}>
-        {TOOLS.map((one) => {
+        {TOOLS.filter((one) => !one.act || s.session.value.acts.includes(one.act)).map((one) => {
           const on = s.panel.value === one.name;
           return (
             <button class={`${one.name === "layers" ? "fold" : ""}${on ? " on" : ""}`} aria-expanded={on} data-tool={one.name} onClick={() => openPanel(on ? null : one.name)}>

@@ -12,6 +12,8 @@ import { ReportCard, ThingCard } from "./thingcard";
 export type SideTab = "events" | "alarms";
 const tab = signal<SideTab>(screen === "c" ? "alarms" : "events");
 
+export const sideTab = (): SideTab => tab.value;
+
 export function setSideTab(next: SideTab): void {
   tab.value = next;
 }
@@ -26,6 +28,8 @@ function Card() {
 
 export function Side() {
   const open = s.reporting.value || s.selected.value;
+  // Screens a and b are boards: what is selected comes beside them, lists belong to the main screen and to c.
+  if (screen === "a" || screen === "b") return open ? <aside class="side panel alone"><Card /></aside> : null;
   const alarms = s.session.value.acts.includes("alarm.read");
   const tabs: [SideTab, string, number, boolean][] = [
     ["events", t("events.title"), s.events.value.length, s.events.value.some((e) => e.severity === 1)],

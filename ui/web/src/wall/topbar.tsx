@@ -11,6 +11,7 @@ import { ringingNow } from "./alarms";
 import { setSideTab } from "./side";
 import { kiosk, room, screen } from "./place";
 import { standing } from "./room";
+import { scene, scenes } from "./scenes";
 import { copyLink } from "./screens";
 import * as s from "./store";
 
@@ -90,9 +91,10 @@ function Clock() {
 
 export function TopBar() {
   const who = s.session.value;
+  const now = scenes.value.find((one) => one.key === scene.value);
   return (
     <header class="top">
-      <h1><img src="/ui/icon.svg" width="22" height="22" alt="" />{t("product")}<span class="scene">{t(`screen.${screen}` as Key)}{s.topic.value && ` · ${t(`topic.${s.topic.value}` as Key)}`}</span></h1>
+      <h1><img src="/ui/icon.svg" width="22" height="22" alt="" />{t("product")}<span class="scene">{t(`screen.${screen}` as Key)}{now ? ` · ${tt(now.title)}` : s.topic.value ? ` · ${t(`topic.${s.topic.value}` as Key)}` : ""}</span></h1>
       <Search />
       <Clock />
       <div class="right">

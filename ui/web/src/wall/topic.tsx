@@ -17,10 +17,11 @@ export const indicators = signal<IndicatorBoard | null>(null);
 
 export async function loadBoard(): Promise<void> {
   const topic = s.topic.value || "all";
-  const [got, declared] = await Promise.all([readBoard(topic, s.moment.value), readIndicators(topic, s.moment.value).catch(() => null)]);
-  if (topic !== (s.topic.value || "all")) return;
-  board.value = got;
-  indicators.value = declared;
+  const still = () => topic === (s.topic.value || "all");
+  const declared = readIndicators(topic, s.moment.value).then((got) => { if (still()) indicators.value = got; });
+  const got = await readBoard(topic, s.moment.value);
+  if (still()) board.value = got;
+  await declared;
 }
 
 /** Show the layers of a topic and hide those of the others; all shows what the tree shows at the start. */

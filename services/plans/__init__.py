@@ -1,0 +1,1 @@
+"""Doors of warnings, plans and responses."""

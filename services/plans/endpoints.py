@@ -1,0 +1,146 @@
+"""HTTP doors of /api/v1/warnings, /api/v1/plans, /api/v1/responses, /api/v1/scenes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from services.plans import service
+from services.web.auth import Person
+from services.web.once import once
+from twin import db, scenes
+from twin.errors import TooLarge
+from twin.plans import response, warnings
+
+router = APIRouter(prefix="/api/v1", tags=["plans"])
+Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
+Code = Annotated[str, Path(min_length=1, max_length=64)]
+Level = Annotated[int, Field(ge=1, le=4)]
+
+
+class Act(BaseModel):
+    """What an action of a response needs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1)] | None = None
+    level: Level | None = None
+    note: Annotated[str, Field(max_length=2000)] | None = None
+    reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class Lead(BaseModel):
+    """Which step or resource, and what is said about it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=64)] = ""
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
+class Drill(BaseModel):
+    """At which level a plan is drilled, and what is assumed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    level: Level
+    note: Annotated[str, Field(min_length=2, max_length=200)]
+
+
+@router.get("/warnings")
+def standing(person: Person) -> dict[str, Any]:
+    """List the official warnings that hold now."""
+    with db.engine("app").connect() as conn:
+        return {"warnings": warnings.standing(conn)}
+
+
+@router.post("/warnings", status_code=201)
+async def warn(request: Request, person: Person) -> dict[str, Any]:
+    """Take in a warning as CAP 1.2; the same identifier again changes nothing."""
+    raw = bytearray()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > warnings.MAX_BYTES:
+            raise TooLarge("A warning has at most 1 MiB.")
+
+    def take() -> dict[str, Any]:
+        with db.engine("app").begin() as conn:
+            return service.take(conn, bytes(raw), person)
+
+    return await run_in_threadpool(take)
+
+
+@router.get("/plans")
+def plans(person: Person) -> dict[str, Any]:
+    """List the risk plans that run."""
+    with db.engine("app").connect() as conn:
+        return {"plans": service.plans(conn)}
+
+
+@router.post("/plans/{key}/drill", status_code=201)
+def drill(key: Code, asked: Drill, person: Person, idempotency_key: Key = None) -> dict[str, Any]:
+    """Open a drill of a plan: the same steps, marked as a drill everywhere."""
+    with db.engine("app").begin() as conn:
+        return once(
+            conn, person, idempotency_key, {"plan": key, **asked.model_dump()},
+            lambda: service.show(
+                conn, response.drill(conn, key, asked.level, person, asked.note), person
+            ),
+        )  # fmt: skip
+
+
+@router.get("/responses")
+def responses(person: Person, past: Annotated[bool, Query()] = False) -> dict[str, Any]:
+    """List responses and drills that run; with `past`, those of the last ninety days."""
+    with db.engine("app").connect() as conn:
+        return {"responses": service.listed(conn, person, past=past)}
+
+
+@router.get("/responses/{key}")
+def one(key: Code, person: Person) -> dict[str, Any]:
+    """Show a response."""
+    with db.engine("app").connect() as conn:
+        return service.show(conn, response.find(conn, person, key), person)
+
+
+@router.get("/responses/{key}/report")
+def after_action(key: Code, person: Person) -> dict[str, Any]:
+    """Return the after-action report, counted from the journal of the response."""
+    with db.engine("app").connect() as conn:
+        return service.after_action(conn, person, key)
+
+
+@router.post("/responses/{key}/actions/{action}")
+def act(
+    key: Code, action: Code, body: Act, person: Person, idempotency_key: Key = None
+) -> dict[str, Any]:
+    """Start, decline, change the level of, end or close a response."""
+    said = body.model_dump(exclude={"version"}, exclude_none=True)
+    with db.engine("app").begin() as conn:
+        return once(
+            conn, person, idempotency_key, {"key": key, "action": action, **body.model_dump()},
+            lambda: service.act(conn, person, key, action, said, body.version),
+        )  # fmt: skip
+
+
+@router.post("/responses/{key}/{what}")
+def lead(
+    key: Code, what: Literal["acknowledge", "step", "resource"], body: Lead, person: Person,
+    idempotency_key: Key = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Answer a notice, tick a step, call a resource (the second time: it is there)."""
+    with db.engine("app").begin() as conn:
+        return once(
+            conn, person, idempotency_key, {"key": key, "what": what, **body.model_dump()},
+            lambda: service.lead(conn, person, key, what, body.name, body.note),
+        )  # fmt: skip
+
+
+@router.get("/scenes")
+def all_scenes(person: Person) -> dict[str, Any]:
+    """List the scenes of the wall."""
+    with db.engine("app").connect() as conn:
+        return {"scenes": scenes.scenes(conn)}

@@ -1,0 +1,1 @@
+"""Risk plans: declared, suggested by official warnings, confirmed by a person, led through their steps, reviewed."""
