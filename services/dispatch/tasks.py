@@ -24,6 +24,8 @@ MOST = 400
 CELLS = 180
 # From a road this far and no farther is reached on foot at the end of the way.
 FOOT_M = 350.0
+# About 8 m: less than the width of what is drawn.
+THIN_DEG = 7e-5
 
 
 def on_the_way(conn: Connection, actor: Actor) -> dict[str, Any]:
@@ -78,9 +80,24 @@ def _eta(
         "arrives_at": at,
         "distance_m": round(network.length_m(path)),
         "late": bool(due and at and at > due),
-        "silent_s": _silent(case, said, now),
-        "route": [[round(x, 6), round(y, 6)] for x, y in path],
+        "silent_s": None if _stuck(case, said) else _silent(case, said, now),
+        "stuck": _stuck(case, said) and case["state"] == "dispatched",
+        "route": _thin(path),
     }
+
+
+def _stuck(case: dict[str, Any], said: Scheduling) -> bool:
+    """Tell whether so many crews stayed silent that a person must look."""
+    tries = int(said.doc.get("silent", {}).get("tries", 3))
+    return len(case["data"].get("declined") or ()) >= tries
+
+
+def _thin(path: Sequence[tuple[float, float]]) -> list[list[float]]:
+    """Return a way with the corners that a map shows: hundreds of ways are drawn at once."""
+    if len(path) < 3:
+        return [[round(x, 6), round(y, 6)] for x, y in path]
+    line = shapely.simplify(shapely.linestrings(np.asarray(path)), THIN_DEG)
+    return [[round(x, 6), round(y, 6)] for x, y in shapely.get_coordinates(line).tolist()]
 
 
 def _silent(case: dict[str, Any], said: Scheduling, now: datetime) -> int | None:

@@ -17,7 +17,7 @@ interface Pick { code: string; name: string; travel_s: number; free_in_s: number
 interface Plan { at: string; mode: string; picks: Pick[]; shortfall: { code: string; title: Titled; count: number }[]; fault: string | null }
 type Waiting = Row & { plan: Plan | null };
 interface Board { waiting: Waiting[]; scheduling: { title: Titled; mode: string; version: number; every_s: number; profiles: Record<string, Titled> } }
-interface Task { code: string; title: string; severity: number; state: string; crew: string; crew_name: string; point: LonLat; crew_point: LonLat; travel_s: number | null; arrives_at: string | null; distance_m: number; late: boolean; silent_s: number | null; route: LonLat[]; live: boolean }
+interface Task { code: string; title: string; severity: number; state: string; crew: string; crew_name: string; point: LonLat; crew_point: LonLat; travel_s: number | null; arrives_at: string | null; distance_m: number; late: boolean; silent_s: number | null; stuck: boolean; route: LonLat[]; live: boolean }
 interface Closures { features: { id: number; properties: { title: string; starts_at: string; ends_at: string | null; made_by: string }; geometry: GeoJSON.Geometry }[] }
 type Iso = GeoJSON.FeatureCollection<GeoJSON.Geometry, { from_min: number; to_min: number }> & { minutes: number[] };
 const TABS = ["waiting", "way", "closures", "roster"] as const;
@@ -40,12 +40,18 @@ export default function DispatchPage() {
   const reaching = useRef(false);
   const chosen = useRef("");
   [reaching.current, chosen.current] = [reach, profile];
+  const drawnOf = useRef("");
   const load = async () => {
     const fail = (e: Error) => s.tell(e.message, true);
-    await Promise.all([
-      get<Board>("/api/v1/dispatch/board").then(setBoard, fail), get<{ tasks: Task[] }>("/api/v1/dispatch/tasks").then((r) => setTasks(r.tasks), fail),
-      get<Closures>("/api/v1/dispatch/closures").then(setClosures, fail),
-    ]);
+    const got = await Promise.all([get<Board>("/api/v1/dispatch/board"), get<{ tasks: Task[] }>("/api/v1/dispatch/tasks"), get<Closures>("/api/v1/dispatch/closures")]).catch(fail);
+    if (!got) return;
+    // What is the same is not drawn again.
+    const said = JSON.stringify([got[0].waiting.map((e) => [e.code, e.version, e.plan?.picks]), got[1].tasks, got[2]]);
+    if (said === drawnOf.current) return;
+    drawnOf.current = said;
+    setBoard(got[0]);
+    setTasks(got[1].tasks);
+    setClosures(got[2]);
   };
   useEffect(() => {
     void load();
@@ -115,7 +121,7 @@ export default function DispatchPage() {
           {board && !board.waiting.length && <li class="none muted"><Icon name="check-check" />{t("dsp.none")}</li>}</ul>}
         {tab === "way" && <ul class="cards">{tasks.map((x) => (
           <li class={hot === x.code ? "hot" : ""} onMouseEnter={() => setHot(x.code)}><button class="what" onClick={() => { setHot(x.code); look(x.crew_point); }}><Mark level={x.severity} filled={false} /><span><b>{x.crew_name}</b><span class="muted small"> → {x.title}</span></span><span class={x.late ? "tag late" : "eta"}>{x.arrives_at ? t("dsp.eta", { at: hm(x.arrives_at) }) : "—"}</span></button>
-            <p class="muted small">{[x.travel_s !== null ? span(x.travel_s) : null, km(x.distance_m), x.live ? null : t("dsp.nolive")].filter(Boolean).join(" · ")}{x.silent_s !== null && <span class={x.silent_s < 120 ? "soon" : ""}> · {x.silent_s > 0 ? t("dsp.silent", { s: span(x.silent_s) }) : t("dsp.silent.now")}</span>}</p></li>))}
+            <p class="muted small">{[x.travel_s !== null ? span(x.travel_s) : null, km(x.distance_m), x.live ? null : t("dsp.nolive")].filter(Boolean).join(" · ")}{x.stuck && <b class="soon"> · {t("dsp.stuck")}</b>}{x.silent_s !== null && <span class={x.silent_s < 120 ? "soon" : ""}> · {x.silent_s > 0 ? t("dsp.silent", { s: span(x.silent_s) }) : t("dsp.silent.now")}</span>}</p></li>))}
           {!tasks.length && <li class="none muted">{t("dsp.way.none")}</li>}</ul>}
         {tab === "closures" && <div class="closures">
           <p class="tools"><button class="btn" data-draw="line" aria-pressed={drawing === "line"} onClick={() => setDrawing(drawing === "line" ? null : "line")}><Icon name="spline" />{t("dsp.draw.line")}</button><button class="btn" data-draw="area" aria-pressed={drawing === "area"} onClick={() => setDrawing(drawing === "area" ? null : "area")}><Icon name="shapes" />{t("dsp.draw.area")}</button></p>
