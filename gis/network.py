@@ -188,13 +188,27 @@ def matrix(graph: RoadGraph, places: Floats, starts: Floats, limit_s: float) -> 
     """Return the seconds to each place (rows) from each start (columns); inf beyond the limit."""
     ends, end_far = graph.nearest(places)
     begins, begin_far = graph.nearest(starts)
-    found = np.empty((len(places), len(starts)))
-    for at in range(0, len(places), BATCH):
-        some = slice(at, at + BATCH)
-        times = dijkstra(graph.back, directed=True, indices=ends[some], limit=limit_s)
-        found[some] = times[:, begins]
+    # The search goes from the side of which there are fewer.
+    found = (
+        _searched(graph.back, ends, begins, limit_s)
+        if len(ends) <= len(begins)
+        else _searched(graph.seconds, begins, ends, limit_s).T
+    )
     far = (end_far[:, None] + begin_far[None, :]) / OFF_ROAD_MPS
     return np.asarray(found + far, dtype=np.float64)
+
+
+def _searched(
+    edges: Any, sources: NDArray[np.int64], targets: NDArray[np.int64], limit_s: float
+) -> Floats:
+    """Return the seconds from each source to each target; each node is searched from once."""
+    unique, back = np.unique(sources, return_inverse=True)
+    found = np.empty((len(unique), len(targets)))
+    for at in range(0, len(unique), BATCH):
+        some = slice(at, at + BATCH)
+        times = dijkstra(edges, directed=True, indices=unique[some], limit=limit_s)
+        found[some] = times[:, targets]
+    return found[back]
 
 
 def travel_times(reached: Reach, points: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -173,14 +173,16 @@ def read_file(path: Path) -> dict[str, Any]:
     return doc
 
 
-_known: dict[tuple[str, str, int], Calendar] = {}
+_known: dict[int, tuple[dict[str, Any], Calendar]] = {}
 
 
 def load(conn: Connection, name: str) -> Calendar:
-    """Return the calendar that runs under this name; kept in memory a version."""
-    key = declarations.newest(conn, KIND_OF, name)
-    if key not in _known:
+    """Return the calendar that runs under this name; made once for each document in memory."""
+    doc = declarations.kept(conn, KIND_OF, name, declarations.newest(conn, KIND_OF, name)[2])
+    found = _known.get(id(doc))
+    if found is None:
         if len(_known) > 64:
             _known.clear()
-        _known[key] = Calendar(declarations.kept(conn, KIND_OF, name, key[2]))
-    return _known[key]
+        # The document is kept beside it, so its identity is never given to another.
+        found = _known[id(doc)] = (doc, Calendar(doc))
+    return found[1]

@@ -76,6 +76,7 @@ def open_case(
     opened_at: datetime | None = None,
     go_on: bool = True,
     due_at: datetime | None = None,
+    place: tuple[str | None, str | None] | None = None,
 ) -> Case:
     """Open a case at a point (or of no place); the same (source, source_id) again returns it."""
     if source_id is not None:
@@ -86,8 +87,9 @@ def open_case(
     kind = said["categories"].get(category)
     if kind is None:
         raise BadRequest(f"No category is called {category!r}.", known=sorted(said["categories"]))
-    placed = lon is not None and lat is not None
-    district, street = place_of(conn, lon, lat) if placed else (None, None)  # type: ignore[arg-type]
+    if place is None and lon is not None and lat is not None:
+        place = place_of(conn, lon, lat)
+    district, street = place or (None, None)
     # A report of the past (an import) begins its clock when it was made.
     now = opened_at or datetime.now(UTC)
     code = codes.reserve_case(conn, kind["letters"], now.astimezone(calendar.ZONE).date())

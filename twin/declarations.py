@@ -7,6 +7,7 @@ version of something edited locally is offered, never applied over it.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -175,9 +176,22 @@ def version(conn: Connection, kind_of: str, key: str, number: int) -> dict[str, 
 
 
 # A published version never changes, so it is read once a process; the database is part of the key.
+# What the own transaction has written is not kept: it may yet be rolled back.
 _kept: dict[tuple[str, str, str, int], dict[str, Any]] = {}
+_newest: dict[tuple[str, str, str], tuple[float, int]] = {}
 _KEPT = 256
-_NEWEST = text("select max(version) from twin.declaration where kind_of = :k and key = :key")
+# Another process hears of a new version after this at the latest.
+_NEWS_S = 0.5
+_OWN = (
+    "xmin::text = coalesce((pg_current_xact_id_if_assigned()::text::bigint % 4294967296)::text, '')"
+)
+_NEWEST = text(
+    f"select version, {_OWN} as own from twin.declaration where kind_of = :k and key = :key "
+    "order by version desc limit 1"
+)
+_ONE = text(
+    f"select doc, {_OWN} as own from twin.declaration where kind_of = :k and key = :key and version = :v"
+)
 
 
 def _where(conn: Connection) -> str:
@@ -187,21 +201,33 @@ def _where(conn: Connection) -> str:
 
 def newest(conn: Connection, kind_of: str, key: str) -> tuple[str, str, int]:
     """Return (database, key, version) of what runs: a name that never means anything else."""
-    number = conn.execute(_NEWEST, {"k": kind_of, "key": key}).scalar()
-    if number is None:
+    where = _where(conn)
+    known = _newest.get((where, kind_of, key))
+    if known is not None and known[0] > time.monotonic():
+        return where, key, known[1]
+    row = conn.execute(_NEWEST, {"k": kind_of, "key": key}).first()
+    if row is None:
         raise NotFound(f"No {kind_of} is called {key}.")
-    return _where(conn), key, int(number)
+    if not row.own:
+        _newest[where, kind_of, key] = (time.monotonic() + _NEWS_S, int(row.version))
+    return where, key, int(row.version)
 
 
 def kept(conn: Connection, kind_of: str, key: str, number: int) -> dict[str, Any]:
     """Return one published version from memory; whoever gets it leaves it as it is."""
     name = (_where(conn), kind_of, key, number)
     found = _kept.get(name)
-    if found is None:
+    if found is not None:
+        return found
+    row = conn.execute(_ONE, {"k": kind_of, "key": key, "v": number}).first()
+    if row is None:
+        raise NotFound(f"No version {number} of {kind_of} {key} is published.")
+    made: dict[str, Any] = row.doc | {"_version": number}
+    if not row.own:
         if len(_kept) >= _KEPT:
             _kept.clear()
-        found = _kept[name] = version(conn, kind_of, key, number)
-    return found
+        _kept[name] = made
+    return made
 
 
 def differs(conn: Connection, kind_of: str, key: str, doc: dict[str, Any]) -> bool:
@@ -230,6 +256,7 @@ def publish(
     if found and (_same(found.doc, doc) or (origin == "shipped" and found.origin == "local")):
         return None
     number = (found.version if found else 0) + 1
+    _newest.clear()
     conn.execute(
         text(
             "insert into twin.declaration (kind_of, key, version, doc, origin, published_by) "

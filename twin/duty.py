@@ -152,23 +152,29 @@ def _contractor(conn: Connection, case: Mapping[str, Any]) -> str | None:
     return None
 
 
-_made: dict[tuple[str, str, int], Duty] = {}
+_made: dict[int, tuple[Doc, Duty]] = {}
 
 
 def running(conn: Connection, process: str) -> Duty:
-    """Return the duty list that runs for a process; kept in memory a version."""
-    name = declarations.newest(conn, KIND_OF, process)
-    if name not in _made:
+    """Return the duty list that runs for a process; made once for each document in memory."""
+    number = declarations.newest(conn, KIND_OF, process)[2]
+    doc = declarations.kept(conn, KIND_OF, process, number)
+    found = _made.get(id(doc))
+    if found is None:
         if len(_made) > 32:
             _made.clear()
-        _made[name] = Duty(declarations.kept(conn, KIND_OF, process, name[2]))
-    return _made[name]
+        # The document is kept beside it, so its identity is never given to another.
+        found = _made[id(doc)] = (doc, Duty(doc))
+    return found[1]
 
 
 def provide(conn: Connection, action: Mapping[str, Any], case: Case) -> dict[str, Any]:
     """Return `duty` for the rules of an action: who would handle the case now."""
     duty = running(conn, str(action.get("duty", case["process"])))
-    made = duty.decide(conn, case, datetime.now(UTC))
+    # A list that only suggests is asked when somebody looks, not at every step.
+    made = Decision()
+    if duty.mode == "auto":
+        made = duty.decide(conn, case, datetime.now(UTC))
     return {
         "mode": duty.mode, "department": made.department, "hours": made.hours or 0,
         "urgent_hours": made.urgent_hours or 0, "nearest_crew": made.nearest_crew,

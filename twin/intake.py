@@ -74,11 +74,11 @@ def take(conn: Connection, draft: Draft, *, actor: Actor) -> Taken:
     data, unsure = _data(said, draft)
     category = draft.category if not unsure else FALLBACK
     titles = said["categories"].get(category, {}).get("title", {})
-    district = None
+    where: tuple[str | None, str | None] = (None, None)
     if draft.lon is not None and draft.lat is not None:
-        district, _ = cases.place_of(conn, draft.lon, draft.lat)
+        where = cases.place_of(conn, draft.lon, draft.lat)
         data |= _filled(conn, draft) | _marked(conn, draft, category)
-    placed = {"lon": draft.lon, "district": district, "category": category, "data": data}
+    placed = {"lon": draft.lon, "district": where[0], "category": category, "data": data}
     missing = needs.missing(placed)
     if missing:
         data["missing"] = missing
@@ -87,7 +87,7 @@ def take(conn: Connection, draft: Draft, *, actor: Actor) -> Taken:
         title=(draft.title or titles.get("zh", str(category)))[:MAX_TITLE],
         lon=draft.lon, lat=draft.lat, source=draft.source, source_id=draft.source_id,
         severity=draft.severity, data=data, opened_at=draft.opened_at, go_on=False,
-        due_at=draft.target_at,
+        due_at=draft.target_at, place=where,
     )  # fmt: skip
     if draft.closed_at is not None:
         case = cases.settle(conn, case, draft.closed_at)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from twin import cases, scheduling
-from twin.eventview import View
+from twin.eventview import View, by_ids
 from twin.scope import Actor, scope_sql
 
 MOST = 300
@@ -32,10 +32,10 @@ def waiting(conn: Connection, actor: Actor) -> dict[str, Any]:
             **params,
         },
     ).all()
-    view = View(conn)
+    view, known = View(conn), by_ids(conn, [r.id for r in rows])
     shown = []
     for row in rows:
-        event = view.show(cases.find(conn, actor, str(row.id)), actor)
+        event = view.show(known[str(row.id)], actor)
         plan = {"at": row.at, "mode": row.mode, "picks": row.picks or [],
                 "shortfall": row.shortfall or [], "fault": row.fault}  # fmt: skip
         shown.append({**event, "plan": plan if row.at is not None else None})

@@ -57,19 +57,24 @@ class Round:
     took_ms: float = 0.0
 
 
-def run(conn: Connection, now: datetime | None = None) -> Round:
-    """Do one round in the caller's transaction; another process at it makes this one do nothing."""
+def run(now: datetime | None = None) -> Round:
+    """Do one round; while another process is at it this one does nothing.
+
+    Looking takes long and locks nothing; each step that follows is a short transaction of its own,
+    so that nobody at a desk waits for a round.
+    """
     begun = time.perf_counter()
     done, moment = Round(), now or fleet.clock()
-    if not conn.execute(_LOCK).scalar_one():
-        return done
-    said = scheduling.current(conn)
-    done.taken_back = _take_back(conn, said, moment)
-    waiting = _waiting(conn)
-    done.waiting = len(waiting)
-    if waiting:
-        _assign(conn, waiting, said, moment, done)
-    conn.execute(_FORGET, {"states": _states(conn)})
+    with db.engine("app").begin() as guard:
+        if not guard.execute(_LOCK).scalar_one():
+            return done
+        said = scheduling.current(guard)
+        done.taken_back = _take_back(guard, said, moment)
+        waiting = _waiting(guard)
+        done.waiting = len(waiting)
+        if waiting:
+            _assign(guard, waiting, said, moment, done)
+        guard.execute(_FORGET, {"states": _states(guard)})
     done.took_ms = round((time.perf_counter() - begun) * 1000, 1)
     return done
 
@@ -91,14 +96,19 @@ def _assign(
     skills = [service.skill_of(conn, c) for c in waiting]
     plan = planning.look(conn, waiting, everyone, skills, said, now, later=True)
     chosen = dict(assignment.pairs(plan.cost, plan.able))
+    kept = []
     for row, case in enumerate(waiting):
         mode, fault = _mode(conn, case, said, now)
-        picks = _picks(plan, row, chosen.get(row), said)
-        _keep(conn, case, mode, fault, picks, plan.shortfall(row), said, now)
         column = chosen.get(row)
+        kept.append(
+            {"case": case["id"], "at": now, "mode": mode, "fault": fault,
+             "picks": _picks(plan, row, column, said), "shortfall": plan.shortfall(row),
+             "scheduling": said.version}
+        )  # fmt: skip
         if mode == AUTO and column is not None:
             if plan.crews[column].load < said.doc.get("at_once", 1):
-                _send(conn, case, plan, row, column, done)
+                _send(case, plan, row, column, done)
+    conn.execute(_KEEP, kept)
 
 
 def _mode(
@@ -131,20 +141,7 @@ def _picks(
     ]
 
 
-def _keep(
-    conn: Connection, case: cases.Case, mode: str, fault: str | None, picks: list[dict[str, Any]],
-    shortfall: list[dict[str, Any]], said: Scheduling, now: datetime,
-) -> None:  # fmt: skip
-    conn.execute(
-        _KEEP,
-        {"case": case["id"], "at": now, "mode": mode, "picks": picks, "shortfall": shortfall,
-         "fault": fault, "scheduling": said.version},
-    )  # fmt: skip
-
-
-def _send(
-    conn: Connection, case: cases.Case, plan: planning.Plan, row: int, column: int, done: Round
-) -> None:
+def _send(case: cases.Case, plan: planning.Plan, row: int, column: int, done: Round) -> None:
     """Send one crew; an event that somebody acted on meanwhile is left to the next round."""
     crew = plan.crews[column]
     params = {
@@ -152,9 +149,9 @@ def _send(
         "reason": f"自动派发：{crew.name}，路程约 {max(1, round(plan.travel_s[row, column] / 60))} 分钟",
     }  # fmt: skip
     try:
-        with conn.begin_nested():
+        with db.engine("app").begin() as own:
             cases.perform(
-                conn, case["id"], "dispatch", actor=SYSTEM, params=params, version=case["version"]
+                own, case["id"], "dispatch", actor=SYSTEM, params=params, version=case["version"]
             )
     except TwinError as why:
         done.refused.append((case["code"], why.detail))
@@ -179,10 +176,13 @@ def _take_back(conn: Connection, said: Scheduling, now: datetime) -> list[tuple[
             continue
         reason = f"班组 {round(limit / 60)} 分钟未接单，自动收回改派"
         try:
-            with conn.begin_nested():
-                cases.perform(conn, case["id"], "recall", actor=SYSTEM, params={"reason": reason})
+            with db.engine("app").begin() as own:
+                cases.perform(
+                    own, case["id"], "recall", actor=SYSTEM, params={"reason": reason},
+                    version=case["version"],
+                )  # fmt: skip
                 cases.annotate(
-                    conn, case["id"], {"declined": [*declined, case["holder"]]}, action="silent"
+                    own, case["id"], {"declined": [*declined, case["holder"]]}, action="silent"
                 )
         except TwinError as why:
             log.warning("a silent crew was not replaced", case=case["code"], why=why.detail)
@@ -203,10 +203,10 @@ class Rolling:
         if time.monotonic() < self._due:
             return 0
         try:
-            with db.engine("app").begin() as conn:
+            with db.engine("app").connect() as conn:
                 every = scheduling.current(conn).doc.get("every_s", 15)
-                self._due = time.monotonic() + every
-                done = run(conn)
+            self._due = time.monotonic() + every
+            done = run()
         except TwinError as why:
             # A city without roads or scheduling has nothing to assign; the next round asks again.
             self._due = time.monotonic() + 15

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from twin import cases
-from twin.eventview import View
+from twin.eventview import View, by_ids
 from twin.scope import Actor, scope_sql
 
 PROCESS = "event.supervise"
@@ -35,10 +35,10 @@ def shown(conn: Connection, actor: Actor) -> dict[str, Any]:
         ),
         {"process": cases.CITY, "supervise": PROCESS, **params},
     ).all()
-    view = View(conn)
+    view, known = View(conn), by_ids(conn, [r.id for r in worth])
     rows = []
     for row in worth:
-        event = view.show(cases.find(conn, actor, str(row.id)), actor)
+        event = view.show(known[str(row.id)], actor)
         rows.append({**event, "reasons": row.reasons, "asked": row.asked})
     counts = {name: sum(name in r["reasons"] for r in rows) for name in
               ("overdue", "repeated", "reopened", "complained")}  # fmt: skip
@@ -58,15 +58,13 @@ def _running(
         ),
         {"process": PROCESS, **params},
     ).all()
-    view = View(conn)
-    return [_supervised(conn, view, actor, row) for row in rows]
+    view, known = View(conn), by_ids(conn, [r.id for r in rows])
+    return [_supervised(view.show(known[str(r.id)], actor), r) for r in rows]
 
 
-def _supervised(conn: Connection, view: View, actor: Actor, row: Any) -> dict[str, Any]:
-    case = cases.find(conn, actor, str(row.id))
-    shown_ = view.show(case, actor)
+def _supervised(event: dict[str, Any], row: Any) -> dict[str, Any]:
     return {
-        **shown_, "about": row.about, "about_title": row.about_title,
+        **event, "about": row.about, "about_title": row.about_title,
         "replies": row.data.get("replies") or [], "why": row.data.get("description") or row.data.get("why"),
         "late": row.late,
     }  # fmt: skip

@@ -116,6 +116,14 @@ def bulk(body: Bulk, person: Person, idempotency_key: Key = None) -> dict[str, A
         )  # fmt: skip
 
 
+@router.get("/events/{key}/duty")
+def duty(key: str, person: Person) -> dict[str, Any]:
+    """Tell whom the duty list proposes for an event, by which row and why."""
+    person.need("event.read")
+    with db.engine("app").connect() as conn:
+        return service.proposed(conn, person, key)
+
+
 @router.get("/events/{key}/duplicates")
 def duplicates(
     key: str, person: Person, limit: Annotated[int, Query(ge=1, le=20)] = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from services.events import repository
 from services.events.schemas import Bulk, NewEvent
 from services.web.params import place
-from twin import cases, intake, merging, names
+from twin import cases, duty, intake, merging, names
 from twin.errors import BadRequest, NotFound
 from twin.eventview import View
 from twin.scope import Actor, sees
@@ -90,6 +90,14 @@ def duplicates(conn: Connection, actor: Actor, key: str, limit: int) -> list[dic
     case = cases.find(conn, actor, key)
     ranked = merging.ranked(conn, actor, case, limit=limit)
     return [*ranked, *merging.earlier(conn, actor, case)]
+
+
+def proposed(conn: Connection, actor: Actor, key: str) -> dict[str, Any]:
+    """Return what the duty list says of an event as it is now."""
+    case = cases.find(conn, actor, key)
+    made = duty.running(conn, case["process"]).decide(conn, case, datetime.now(UTC))
+    name = names.things(conn).get(made.department) if made.department else None
+    return {"department": made.department or None, "name": name, **made.said()}
 
 
 def _check_given(conn: Connection, actor: Actor, params: Mapping[str, Any]) -> None:

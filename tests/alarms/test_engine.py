@@ -337,3 +337,36 @@ def test_cases_are_seen_by_who_may_see_their_place(bins: list[int]) -> None:
         cases.perform(conn, case.id, "acknowledge", actor=stranger)
     assert SYSTEM.user == "system"
     assert datetime.now(UTC) - case.opened_at < timedelta(minutes=1)
+
+
+def city_events() -> list[Any]:
+    with db.engine("app").connect() as conn:
+        return list(
+            conn.execute(
+                text(
+                    "select * from twin.\"case\" where process = 'event.city' and source = 'alarm' "
+                    "and closed_at is null order by num"
+                )
+            )
+        )
+
+
+def test_an_alarm_loud_enough_becomes_one_event_of_the_city(bins: list[int]) -> None:
+    full(event={"category": "full_bin", "from_level": 2})
+    say(bins[0], 90)
+    run()
+    assert city_events() == []
+    (alarm,) = open_cases()
+    with db.engine("app").begin() as conn:
+        cases.perform(conn, alarm.id, "level", actor=SYSTEM, params={"level": 1})
+    full(event={"category": "full_bin", "from_level": 2}, level=1, escalate=[])
+    say(bins[2], 95)
+    run()
+    (event,) = city_events()
+    assert (event.category, event.severity, event.district) == ("full_bin", 1, minicity.EAST)
+    assert event.data["reporter_kind"] == "machine"
+    told = next(c for c in open_cases() if c.code == event.data["alarm"])
+    assert told.data["event"] == event.code
+    say(bins[2], 96)
+    run()
+    assert len(city_events()) == 1

@@ -52,8 +52,7 @@ def lacks(api: Api, code: str) -> dict[str, int]:
 
 
 def turn(now: datetime | None = None) -> rolling.Round:
-    with db.engine("app").begin() as conn:
-        return rolling.run(conn, now)
+    return rolling.run(now)
 
 
 def event(api: Api, code: str) -> dict[str, Any]:

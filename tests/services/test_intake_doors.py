@@ -235,3 +235,45 @@ def test_duplicates_are_ranked_for_who_may_see_them(api: Api) -> None:
     assert found[0]["code"] == one
     assert set(found[0]["parts"]) == {"distance_m", "hours", "text", "category", "thing"}
     assert api.get(f"/api/v1/events/{two}/duplicates", "district-310104").status_code == 404
+
+
+def test_the_dispatcher_sees_whom_the_duty_list_proposes(api: Api) -> None:
+    new = {"category": "lamp_out", "description": "不亮", "lon": 121.42, "lat": 31.22}
+    code = api.post("/api/v1/events", new).json()["code"]
+    said = api.get(f"/api/v1/events/{code}/duty").json()
+    assert (said["department"], said["name"], said["hours"]) == ("landscape-dept", "景观管理处", 24)
+
+
+def test_the_process_tells_how_it_lives_and_cases_are_moved_and_taken_back(api: Api) -> None:
+    path = "/api/v1/policies/process/event.city"
+    said = api.get(f"{path}/flow").json()
+    states = {s["state"]: s for s in said["states"]}
+    assert states["registered"]["open"] > 0
+    assert states["collected"]["median_s"] >= 0
+    assert any(a["action"] == "register" and a["n"] > 0 for a in said["arcs"])
+    doc = api.get(path).json()["document"]
+    doc["deadlines"]["registered"] = {"normal": "45m"}
+    number = api.post(f"{path}/publish", {"document": doc}, "commander").json()["version"]
+    dry = api.post(f"{path}/migrate", {"version": number, "dry_run": True}, "commander").json()
+    moved = api.post(f"{path}/migrate", {"version": number, "dry_run": False}, "commander").json()
+    assert dry["moved"] == moved["moved"] > 0
+    back = api.post(f"{path}/migrate/undo", {"batch": moved["batch"]}, "commander").json()
+    assert back["moved"] == moved["moved"]
+    tried = api.post(f"{path}/simulate", {"document": doc, "days": 7}, "commander").json()
+    assert tried["read"] > 0
+
+
+def test_a_duty_list_goes_out_and_comes_in_as_a_sheet(api: Api) -> None:
+    path = "/api/v1/policies/duty/event.city"
+    raw = api.get(f"{path}.xlsx").content
+    sent = {"file": ("duty.xlsx", raw)}
+    done = api.http.post(f"{path}/import", files=sent, headers=api.headers("commander"))
+    assert done.status_code == 200, done.text
+    assert (done.json()["faults"], len(done.json()["document"]["rows"])) == ([], 9)
+    assert (
+        api.http.post(f"{path}/import", files=sent, headers=api.headers("dispatcher")).status_code
+        == 403
+    )
+    assert {p["kind"] for p in api.get("/api/v1/policies").json()} >= {
+        "process", "duty", "filter", "merge", "intake", "calendar",
+    }  # fmt: skip

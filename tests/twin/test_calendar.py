@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import chinese_calendar
@@ -19,6 +20,11 @@ PLAIN: dict[str, Any] = {
     "key": "plain", "week": [1, 2, 3, 4, 5], "always": True,
     "spans": [["08:30", "12:00"], ["13:00", "17:30"]],
 }  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def whole() -> Calendar:
+    return Calendar(PLAIN)
 
 
 def at(said: str) -> datetime:
@@ -55,7 +61,7 @@ def test_an_unpublished_year_is_provisional() -> None:
     st.integers(min_value=0, max_value=5 * 8 * 3600),
 )
 def test_between_undoes_add(start: datetime, seconds: int) -> None:
-    plain = Calendar(PLAIN)
+    plain = whole()
     begin = start.replace(tzinfo=UTC)
     assert plain.between(begin, plain.add(begin, seconds).at) == pytest.approx(seconds, abs=1e-3)
 

@@ -34,7 +34,7 @@ def run(size: int) -> list[Figure]:
     """Measure on a database of its own; size is the number of cases of each client."""
     each = size or EACH
     with database():
-        _say_crews()
+        _seat_department()
         limit = _clients(_bare, each)[0]
         rate, cpu = _clients(_work, each)
         won, lost = _race()
@@ -50,23 +50,23 @@ def run(size: int) -> list[Figure]:
     return made
 
 
-def _say_crews() -> None:
+def _seat_department() -> None:
     """Organisations are seeded by set-up; the benchmark's database has them when people are made."""
     with db.engine("owner").begin() as conn:
         conn.execute(
             text(
                 "insert into twin.organisation (code, type, name) values "
-                "('d-310104', 'district', '{\"zh\": \"徐汇\"}') on conflict do nothing"
+                "('d-310104', 'city', '{\"zh\": \"徐汇\"}') on conflict do nothing"
             )
         )
 
 
-def _open(n: int) -> list[UUID]:
+def _open(n: int, source: str = "map") -> list[UUID]:
     with db.engine("app").begin() as conn:
         return [
             cases.open_case(
                 conn, PROCESS, actor=SYSTEM, category="litter", title="暴露垃圾", lon=121.44, lat=31.19,
-                source="map", data={"description": "一堆垃圾", "reporter_kind": "citizen"},
+                source=source, data={"description": "一堆垃圾", "reporter_kind": "citizen"},
             )["id"]
             for _ in range(n)
         ]  # fmt: skip
@@ -75,7 +75,7 @@ def _open(n: int) -> list[UUID]:
 def _clients(what: Any, each: int) -> tuple[float, float]:
     """Run eight processes that wait for one another, and return actions a second and CPU of each."""
     url = settings().dsn("app")
-    ids = [_open(each) for _ in range(CLIENTS)]
+    ids = [_open(each, what.__name__) for _ in range(CLIENTS)]
     context = multiprocessing.get_context("spawn")
     gate, out = context.Barrier(CLIENTS + 1), context.Queue()
     running = [context.Process(target=what, args=(url, mine, gate, out)) for mine in ids]
@@ -231,13 +231,13 @@ def _sweep(n: int, due: int) -> list[Figure]:
 
 def _differences() -> int:
     with db.engine("app").connect() as conn:
-        return int(
-            conn.execute(
-                text(
-                    'select count(*) from twin."case" c join lateral (select after from twin.journal '
-                    "where subject = c.id order by version desc limit 1) j on true where c.source <> 'bench' "
-                    "and (j.after->>'state', (j.after->>'version')::int, j.after->'data') "
-                    "is distinct from (c.state, c.version, c.data)"
-                )
-            ).scalar_one()
-        )
+        return int(conn.execute(_DIFFERENT).scalar_one())
+
+
+_DIFFERENT = text(
+    'select count(*) from twin."case" c join lateral (select after from twin.journal '
+    "where subject = c.id order by version desc limit 1) j on true "
+    "where c.source not in ('bench', '_bare') "
+    "and (j.after->>'state', (j.after->>'version')::int, j.after->'data') "
+    "is distinct from (c.state, c.version, c.data)"
+)

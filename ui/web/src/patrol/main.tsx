@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import "../common/base.css";
 import "./patrol.css";
+import { ActionForm } from "../common/actionform";
 import { get, mustSession, Problem, signOut } from "../common/api";
 import { km, span, when, called } from "../common/format";
 import { Icon, Mark } from "../common/icon";
@@ -72,6 +73,15 @@ async function deliver(): Promise<void> {
 async function act(ev: Event, action: string, params: Record<string, unknown> = {}, photos: Blob[] = []): Promise<void> {
   await add(ev, action, params, photos);
   void deliver();
+}
+
+/** Where the phone is just now: evidence of having been there. Without a fix the deed goes without one. */
+function fix(): Promise<{ position?: LonLat }> {
+  return new Promise((done) => {
+    if (!("geolocation" in navigator)) return done({});
+    // A fix of a kilometre proves nothing and would only be refused.
+    navigator.geolocation.getCurrentPosition((at) => done(at.coords.accuracy <= 60 ? { position: [at.coords.longitude, at.coords.latitude] } : {}), () => done({}), { enableHighAccuracy: true, maximumAge: 30_000, timeout: 4_000 });
+  });
 }
 
 let eventJson: DeckJson | null = null;
@@ -167,7 +177,7 @@ function Finish({ ev, back }: { ev: Event; back(): void }) {
       setShots((old) => [...old, { blob, url: URL.createObjectURL(blob), from: file.size }]);
     }
   };
-  const send = async () => { await act(ev, "finish", { note }, shots.map((x) => x.blob)); back(); };
+  const send = async () => { await act(ev, "finish", { note, ...(await fix()) }, shots.map((x) => x.blob)); back(); };
   return (
     <div class="finish">
       <div class="shots">
@@ -194,7 +204,7 @@ function Return({ ev, back }: { ev: Event; back(): void }) {
 const NEXT = ["accept", "arrive", "finish"];
 
 function Task({ ev }: { ev: Event }) {
-  const [form, setForm] = useState<"finish" | "return" | null>(null);
+  const [form, setForm] = useState<"finish" | "return" | Action | null>(null);
   const pending = waiting(ev);
   const may = (action: string): Action | undefined => ev.actions?.find((a) => a.action === action);
   // Offline the next step follows from what waits in the queue: after accepting one may finish.
@@ -203,6 +213,7 @@ function Task({ ev }: { ev: Event }) {
   const way = mine && ev.point ? distance(mine, ev.point) : null;
   if (form === "finish") return <Finish ev={ev} back={() => setForm(null)} />;
   if (form === "return") return <Return ev={ev} back={() => setForm(null)} />;
+  if (form) return <div class="finish"><ActionForm action={form} onCancel={() => setForm(null)} onSend={async (params) => { await act(ev, form.action, params); return true; }} /></div>;
   return (
     <article class="task">
       <header><button aria-label={t("patrol.back")} onClick={() => show(null)}><Icon name="chevron-left" size={24} /></button><Mark level={ev.severity} size={20} /><h2 class="grow cut">{called(ev)}</h2><Clock ev={ev} /></header>
@@ -211,13 +222,14 @@ function Task({ ev }: { ev: Event }) {
         {way && <p class="where muted"><Icon name="navigation" size={18} />{t("patrol.bearing", { dir: t(`dir.${way.dir}` as Key), d: km(way.m) })}</p>}
         {ev.description && <p>{ev.description}</p>}
         {!!ev.photos?.length && <ul class="photos">{ev.photos.map((p) => <li><img src={p.thumb || p.url} alt={t("event.photos")} /></li>)}</ul>}
+        {!pending && <p class="more">{["use", "ask_delay"].flatMap((name) => may(name) ?? []).map((a) => <button class="btn" data-action={a.action} onClick={() => setForm(a)}>{tt(a.title)}</button>)}</p>}
         {pending && <p class="kept"><Icon name="cloud-upload" size={18} />{t("patrol.queue.kept")}</p>}
         {ev.stage >= 5 && !pending && <p class="kept"><Icon name="check-check" size={18} />{t("patrol.done")}</p>}
       </div>
       <div class="bottom">
         {may("return") && !pending && <button class="btn" onClick={() => setForm("return")}>{t("patrol.return")}</button>}
         {ev.point && <a class="btn" href={`geo:${ev.point[1]},${ev.point[0]}?q=${ev.point[1]},${ev.point[0]}`}><Icon name="navigation" size={20} />{t("patrol.navigate")}</a>}
-        {steps.map((a, i) => <button class={i === 0 || a === "finish" ? "btn main" : "btn"} data-action={a} onClick={() => (a === "finish" ? setForm("finish") : void act(ev, a))}>{t(`patrol.${a}` as Key)}</button>)}
+        {steps.map((a, i) => <button class={i === 0 || a === "finish" ? "btn main" : "btn"} data-action={a} onClick={() => (a === "finish" ? setForm("finish") : a === "arrive" ? void fix().then((at) => act(ev, a, at)) : void act(ev, a))}>{t(`patrol.${a}` as Key)}</button>)}
       </div>
     </article>
   );

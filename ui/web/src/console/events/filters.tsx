@@ -10,8 +10,8 @@ import * as s from "../state";
 import * as e from "./store";
 import type { Filters, SavedView, Sort } from "./types";
 
-const SOURCES = ["map", "open311", "patrol", "hotline", "camera", "sensor", "satellite", "partner", "file"];
-const SORTS: Sort[] = ["severity", "late", "due", "-opened", "opened"];
+const SOURCES = ["map", "patrol", "open311", "citizen", "app", "12345", "hotline", "alarm", "sensor", "camera", "satellite", "partner", "file"];
+const SORTS: Sort[] = ["severity", "due", "entered", "-opened", "opened"];
 
 function Pick({ name, label, options }: { name: keyof Filters; label: string; options: [string, string][] }) {
   const value = e.filters.value[name] as string;
@@ -68,7 +68,7 @@ const READY: { id: number; name: Key; doc: SavedView["doc"] }[] = [
   { id: -1, name: "evl.ready.open", doc: { filters: {}, columns: e.USUAL, sort: "severity" } },
   { id: -2, name: "evl.ready.new", doc: { filters: { stage: "1" }, columns: e.USUAL, sort: "opened" } },
   { id: -3, name: "evl.ready.send", doc: { filters: { stage: "2" }, columns: e.USUAL, sort: "severity" } },
-  { id: -4, name: "evl.ready.late", doc: { filters: { late: true }, columns: e.USUAL, sort: "late" } },
+  { id: -4, name: "evl.ready.late", doc: { filters: { late: true }, columns: e.USUAL, sort: "due" } },
   { id: -5, name: "evl.ready.verify", doc: { filters: { stage: "5" }, columns: e.USUAL, sort: "due" } },
   { id: -6, name: "evl.ready.closed", doc: { filters: { state: "closed" }, columns: e.USUAL, sort: "-opened" } },
 ];

@@ -38,6 +38,7 @@ export function EventMap() {
     twin.map.boxZoom.disable();
     let atlas = liveAtlas(theme.value);
     let was = theme.value;
+    let framed = false;
     for (const name of ["routes", "events", "rings", "minutes"]) twin.setGroup(name, []);
     (window as unknown as { twin: unknown }).twin = { map: twin.map, pick: twin.pick, store: e };
     const seen = () => { const b = twin.map.getBounds(); e.box.value = [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()]; };
@@ -64,6 +65,13 @@ export function EventMap() {
       effect(() => { void [e.rows.value, e.picked.value, e.hot.value, e.open.value]; draw(twin, atlas); }),
       effect(() => { if (theme.value !== was) { was = theme.value; atlas = liveAtlas(was); twin.setTheme(was, lang.value); draw(twin, atlas); } }),
       effect(() => detailLayers(twin, PathLayer)),
+      effect(() => {
+        const placed = e.rows.value.filter((r) => r.point).map((r) => r.point!);
+        if (framed || !placed.length || e.opened.peek()) return;
+        framed = true;
+        const [xs, ys] = [placed.map((q) => q[0]), placed.map((q) => q[1])];
+        twin.map.fitBounds([Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], { padding: 48, maxZoom: 14, duration: 0 });
+      }),
       effect(() => {
         const at = e.opened.value?.point;
         if (!at || twin.map.getBounds().contains(at)) return;

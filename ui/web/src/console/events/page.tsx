@@ -10,6 +10,7 @@ import { Bulk } from "./bulk";
 import { Detail } from "./detail";
 import { Columns, FilterBar, Views } from "./filters";
 import { EventMap } from "./map";
+import { Replay } from "./replay";
 import * as e from "./store";
 import { List } from "./table";
 
@@ -38,5 +39,6 @@ function Desk() {
 }
 
 export default function EventsPage() {
-  return <Desk />;
+  const [, code, what] = s.path.value.split("/");
+  return code && what === "replay" ? <Replay key={code} code={decodeURIComponent(code)} /> : <Desk />;
 }

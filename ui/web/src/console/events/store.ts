@@ -30,7 +30,9 @@ export const tags = signal<{ tag: string; count: number }[]>([]);
 export const categories = signal<Category[]>([]);
 export const outcome = signal<{ title: string; of: Outcome } | null>(null);
 
-export const opened = computed(() => rows.value.find((r) => r.code === open.value) ?? null);
+/** The open event where the list does not hold it: opened by its address, or filtered away. */
+const beside = signal<Row | null>(null);
+export const opened = computed(() => rows.value.find((r) => r.code === open.value) ?? (beside.value?.code === open.value ? beside.value : null));
 export const pickedRows = computed(() => rows.value.filter((r) => picked.value.has(r.code)));
 
 export function query(): URLSearchParams {
@@ -70,12 +72,16 @@ export async function more(): Promise<void> {
 
 /** Follow the city while the page is looked at; a list that was continued is not cut short again. */
 export function follow(): () => void {
+  const fetchOpen = effect(() => {
+    const code = open.value;
+    if (code && !rows.peek().some((r) => r.code === code)) get<Row>(`/api/v1/events/${encodeURIComponent(code)}`).then((got) => (beside.value = got), (e: Error) => s.tell(e.message, true));
+  });
   const stop = effect(() => { void [filters.value, sort.value, filters.value.inView ? box.value : null]; void load(); });
   const timer = setInterval(() => { if (!document.hidden && rows.value.length <= LIMIT && !picked.value.size) void load(); }, EVERY_MS);
   void loadViews();
   void loadTags();
   if (!categories.value.length) get<Category[]>("/api/v1/categories").then((c) => (categories.value = c), () => undefined);
-  return () => { stop(); clearInterval(timer); };
+  return () => { stop(); fetchOpen(); clearInterval(timer); };
 }
 
 export const loadViews = async (): Promise<void> => { views.value = await get<SavedView[]>("/api/v1/views?page=events").catch(() => []); };
@@ -84,6 +90,15 @@ export const loadTags = async (): Promise<void> => { tags.value = await get<{ ta
 export function set(part: Partial<Filters>): void {
   filters.value = { ...filters.value, ...part };
   shownView.value = null;
+}
+
+/** Open the list with these filters alone: how a number elsewhere opens what it counts. */
+export function openWith(part: Partial<Filters>): void {
+  filters.value = { ...NONE, state: "all", ...part };
+  shownView.value = null;
+  open.value = null;
+  picked.value = new Set();
+  s.go("events");
 }
 
 export function showView(view: SavedView | { id: number; doc: ViewDoc }): void {
@@ -101,6 +116,7 @@ export function pick(code: string, on?: boolean): void {
 }
 
 function take(ev: Row): void {
+  if (beside.value?.id === ev.id) beside.value = ev;
   rows.value = rows.value.map((r) => (r.id === ev.id ? ev : r));
 }
 

@@ -8,7 +8,7 @@ import { severity } from "../../mapkit";
 import * as e from "./store";
 import type { ColumnKey, Row } from "./types";
 
-const SOURCES = new Set(["map", "open311", "patrol", "file", "hotline", "camera", "sensor", "satellite", "partner"]);
+const SOURCES = new Set(["map", "open311", "patrol", "file", "hotline", "camera", "sensor", "satellite", "partner", "citizen", "app", "alarm", "code", "12345"]);
 export const sourceName = (source: string): string => (SOURCES.has(source) ? t(`source.${source}` as Key) : source);
 
 export function Clock({ of }: { of: Row }) {

@@ -11,7 +11,7 @@ export interface Filters {
   text: string; late: boolean; opened_from: string; opened_to: string; inView: boolean;
 }
 export type ColumnKey = "severity" | "what" | "code" | "place" | "state" | "holder" | "due" | "opened" | "source" | "tags" | "reporter" | "reworks" | "category" | "entered";
-export type Sort = "severity" | "due" | "opened" | "-opened" | "late";
+export type Sort = "severity" | "due" | "opened" | "-opened" | "entered";
 export interface ViewDoc { filters: Partial<Filters>; columns: ColumnKey[]; sort: Sort; map?: { center: [number, number]; zoom: number } }
 export interface SavedView { id: number; owner: string; name: string; doc: ViewDoc; shared: boolean; mine: boolean }
 export interface Outcome { done: string[]; refused: { code: string; why: string; error: string }[] }

@@ -17,9 +17,18 @@ function layout(doc: Obj, states: FlowState[], counts: Map<string, number>): { b
   const said = Object.entries(doc["states"] as Obj) as [string, Obj][];
   const stages = [...new Set(said.map(([, v]) => Number(v["stage"])))].sort((a, b) => a - b);
   const filled = new Map<number, number>();
-  const boxes = said.map(([name, v]): Box => {
-    const column = stages.indexOf(Number(v["stage"]));
-    const row = filled.get(column) ?? 0;
+  // The end that most ways lead to closes the row; other ends hang below the states they are reached from.
+  const actions = Object.values(doc["actions"] as Obj) as Obj[];
+  const sources = (name: string) => actions.filter((a) => a["to"] === name).flatMap((a) => a["from"] as string[]);
+  const stageOf = new Map(said.map(([name, v]) => [name, stages.indexOf(Number(v["stage"]))]));
+  const reach = (name: string) => Math.max(...sources(name).map((x) => stageOf.get(x) ?? 0), 0);
+  const finals = said.filter(([, v]) => v["final"] === true).map(([name]) => name);
+  const main = [...finals].sort((a, b) => reach(b) - reach(a))[0];
+  const ordered = [...said.filter(([name]) => !finals.includes(name) || name === main), ...said.filter(([name]) => finals.includes(name) && name !== main)];
+  const boxes = ordered.map(([name, v]): Box => {
+    const hung = finals.includes(name) && name !== main && sources(name).length > 0;
+    const column = hung ? [...new Set(sources(name).map((x) => stageOf.get(x) ?? 0))].sort((a, b) => (filled.get(a) ?? 0) - (filled.get(b) ?? 0) || b - a)[0]! : stages.indexOf(Number(v["stage"]));
+    const row = Math.max(filled.get(column) ?? 0, hung ? 2 : 0);
     filled.set(column, row + 1);
     return { name, x: LEFT + column * (W + GAP_X), y: TOP + row * (H + GAP_Y), title: v["title"] as unknown as Titled, stage: Number(v["stage"]), final: v["final"] === true, of: states.find((s) => s.state === name) };
   });
@@ -85,7 +94,7 @@ export function Diagram() {
   const most = Math.max(1, ...ways.map((w) => w.n));
   const hot = chosen.value;
   return (
-    <div class="diagram" role="group" aria-label={t("pol.diagram")}>
+    <div class={`diagram${hot ? " picking" : ""}`} role="group" aria-label={t("pol.diagram")}>
       <svg viewBox={`0 0 ${width} ${height}`} width={width} height={height}>
         <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" /></marker><marker id="tipon" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" /></marker></defs>
         {columns.map((stage, i) => <text x={LEFT + i * (W + GAP_X)} y={22} class="stage">{stage <= 6 ? t(`stage.${stage}` as Key) : stage}</text>)}
