@@ -184,7 +184,7 @@ function Drill() {
   return (
     <form class="ask drillform" onSubmit={go}>
       <h3>{t("plan.drill")}</h3>
-      <label class="field"><span>{t("plan.title")}</span><select name="plan" value={plan} onChange={(e) => setPlan(e.currentTarget.value)}>{plans.value.map((p) => <option value={p.key}>{tt(p.title)}</option>)}</select></label>
+      <label class="field"><span>{t("plan.title")}</span><select name="plan" value={plan || plans.value[0]?.key} onChange={(e) => setPlan(e.currentTarget.value)}>{plans.value.map((p) => <option value={p.key}>{tt(p.title)}</option>)}</select></label>
       <fieldset class="levels"><legend class="small muted">{t("plan.level")}</legend>{[1, 2, 3, 4].map((n) => <label><input type="radio" name="drill-level" checked={level === n} aria-label={ROMAN[n]} onChange={() => setLevel(n)} /><Level n={n} /></label>)}</fieldset>
       <button class="btn" disabled={!plans.value.length}>{t("plan.drill.start")}</button>
     </form>
