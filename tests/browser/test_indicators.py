@@ -58,7 +58,7 @@ def test_levels_narrow_and_words_find_across_topics(screen: Any) -> None:
 
 def test_acceptance_leads_to_the_indicator_and_says_what_is_missing(screen: Any) -> None:
     desk = opened(screen, "acceptance")
-    assert "审批模块尚未建成" in desk.page.inner_text(".tablebox")
+    desk.page.wait_for_selector("td:has-text('审批模块尚未建成')")
     desk.page.click("a:has-text('data.districts')")
     desk.page.wait_for_selector(".ind h1:has-text('接入区')")
     desk.clean()
