@@ -38,15 +38,21 @@ def opened(screen: Any, user: str | None, path: str, size: Any = None, **more: A
     return made
 
 
-@pytest.mark.parametrize("theme", ["night", "day"])
-@pytest.mark.parametrize("name", ["main", "a", "b", "c"])
+DAY = pytest.param("day", marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize(("name", "theme"), [
+    ("main", "night"), ("a", "day"), ("b", "night"), ("c", "day"),
+    *(pytest.param(*pair, marks=pytest.mark.long)
+      for pair in (("main", "day"), ("a", "night"), ("b", "day"), ("c", "night"))),
+])  # fmt: skip
 def test_each_screen_of_the_wall(screen: Any, name: str, theme: str) -> None:
     made = opened(screen, "dispatcher", f"/wall?screen={name}&room=axe&theme={theme}")
     assert faults(made) == []
     made.clean()
 
 
-@pytest.mark.parametrize("theme", ["night", "day"])
+@pytest.mark.parametrize("theme", ["night", DAY])
 def test_each_panel_of_the_wall(screen: Any, theme: str) -> None:
     made = opened(screen, "dispatcher", f"/wall?theme={theme}")
     for tool in ("layers", "topic", "select", "cameras", "measure", "plot", "compare", "screens"):

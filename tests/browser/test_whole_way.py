@@ -127,7 +127,10 @@ def review(desk: Screen, city: City, code: str) -> None:
         return
     desk.page.click("[data-action=pass]")
     desk.until("code => twin.events().find(e => e.code === code)?.state === 'reviewing'", code)
-    head = {"Authorization": f"Bearer {city.token('commander')}", "Content-Type": "application/json"}
+    head = {
+        "Authorization": f"Bearer {city.token('commander')}",
+        "Content-Type": "application/json",
+    }
     asked = f"{city.url}/api/v1/events/{code}/actions/endorse"
     with urllib.request.urlopen(urllib.request.Request(asked, b"{}", head), timeout=20) as answer:
         assert json.load(answer)["state"] == "closed"
