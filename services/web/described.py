@@ -25,6 +25,7 @@ PROBLEM: dict[str, Any] = {
 }  # fmt: skip
 # The public pages say so on a page.
 PAGE = {**PROBLEM, "content": {**PROBLEM["content"], "text/html": {"schema": {"type": "string"}}}}
+_PAGES = ("/c/", "/report")
 # What doors give that is no JSON document; FastAPI would say JSON of them all.
 MEDIA = {
     "/metrics": "text/plain",
@@ -32,6 +33,10 @@ MEDIA = {
     "/api/v1/changes.xsd": "application/xml",
     "/api/v1/positions": "application/octet-stream",
     "/api/v1/quality/scores.geojson": "application/geo+json",
+    "/report": "text/html",
+    "/report/find": "text/html",
+    "/report/place.js": "text/javascript",
+    "/report/{code}": "text/html",
     "/ogc/collections/catalogue/items": "application/geo+json",
     "/ogc/collections/catalogue/items/{name}": "application/geo+json",
     "/ogc/collections/{collectionId}/items/{featureId}/history": "application/geo+json",
@@ -57,7 +62,7 @@ def mended(doc: dict[str, Any]) -> dict[str, Any]:
             answers = door.get("responses", {})
             # What does not fit is refused with 400 or 422, as a problem, never in FastAPI's own form.
             answers.pop("422", None)
-            answers["4XX"] = answers["5XX"] = PAGE if path.startswith("/c/") else PROBLEM
+            answers["4XX"] = answers["5XX"] = PAGE if path.startswith(_PAGES) else PROBLEM
             if path in MEDIA and "200" in answers:
                 answers["200"]["content"] = {MEDIA[path]: {"schema": {}}}
     for unused in ("HTTPValidationError", "ValidationError"):

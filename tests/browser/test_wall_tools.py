@@ -77,8 +77,11 @@ def test_charts_follow_the_map(screen: Any) -> None:
 def test_measuring_by_mouse_and_by_keyboard(screen: Any) -> None:
     with wall(screen) as desk:
         desk.page.click("[data-tool=measure]")
-        for x in (700, 760):
+        desk.page.wait_for_selector(".drawer [data-mode=polygon]")
+        for x in (700, 800):
             desk.page.mouse.click(x, 260)
+            # Two clicks in a moment would be one double click, which ends a line.
+            desk.page.wait_for_timeout(500)
         desk.page.keyboard.press("Enter")
         mouse = desk.page.inner_text(".drawer .big")
         assert "公里" in mouse or "米" in mouse
