@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -17,8 +17,9 @@ from twin import calendar, declarations, organisations, policies, rules
 from twin.calendar import ZONE, Calendar
 from twin.policies import Doc, Fault
 from twin.process import rows as process_rows
+from twin.process import trial
 from twin.process.rows import Case
-from twin.scope import Actor, scope_sql, sees
+from twin.scope import Actor, sees
 
 KIND_OF = "duty"
 ANY = "*"
@@ -240,31 +241,15 @@ def _plain(row: Mapping[str, Any]) -> bool:
     return not set(row) - {"category", "to", "hours", "urgent_hours", "note", "nearest_crew"}
 
 
-_LATELY = (
-    f'select {process_rows.COLUMNS} from twin."case" c where process = :key and opened_at > :since '
-    "and {scope} order by opened_at desc limit 50000"
-)
-TOLD = 2_000
-
-
 def _simulate(conn: Connection, actor: Actor, doc: Doc, days: int) -> dict[str, Any]:
     """Tell which cases of the last days would have gone elsewhere."""
-    scope, params = scope_sql(actor, "c", process_rows.LEVEL)
-    params |= {"key": doc["key"], "since": datetime.now(UTC) - timedelta(days=days)}
-    found = conn.execute(text(_LATELY.format(scope=scope)), params).all()
     was, now = running(conn, doc["key"]), Duty(doc)
-    moved: list[dict[str, Any]] = []
-    changed = 0
-    for row in found:
-        case = dict(row._mapping)
+
+    def outcome(case: Case) -> tuple[str, str, dict[str, str]]:
         a, b = (d.decide(conn, case, case["opened_at"]) for d in (was, now))
-        if a.department != b.department:
-            changed += 1
-            if len(moved) < TOLD:
-                moved.append({"code": case["code"], "title": case["title"],
-                              "from": a.department, "to": b.department, "why": b.why,
-                              "lon": case["lon"], "lat": case["lat"]})  # fmt: skip
-    return {"read": len(found), "changed": changed, "moved": moved}
+        return a.department, b.department, {"why": b.why}
+
+    return trial.tried(conn, actor, doc["key"], days, outcome)
 
 
 policies.register(

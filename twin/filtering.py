@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from twin import declarations, policies, rules
 from twin.policies import Doc, Fault
-from twin.process import rows
-from twin.scope import Actor, scope_sql
+from twin.process import rows, trial
+from twin.process.rows import Case
+from twin.scope import Actor
 
 KIND_OF = "filter"
 
@@ -60,31 +60,15 @@ def _faults(doc: Doc) -> list[Fault]:
     return found
 
 
-_LATELY = (
-    f'select {rows.COLUMNS} from twin."case" c where process = :key and opened_at > :since '
-    "and {scope} order by opened_at desc limit 50000"
-)
-TOLD = 2_000
-
-
 def _simulate(conn: Connection, actor: Actor, doc: Doc, days: int) -> dict[str, Any]:
     """Tell which reports of the last days would have been put aside, or let through, instead."""
-    scope, params = scope_sql(actor, "c", rows.LEVEL)
-    params |= {"key": doc["key"], "since": datetime.now(UTC) - timedelta(days=days)}
-    found = conn.execute(text(_LATELY.format(scope=scope)), params).all()
     was = running(conn, doc["key"])
-    moved: list[dict[str, Any]] = []
-    changed = 0
-    for row in found:
-        case = dict(row._mapping)
+
+    def outcome(case: Case) -> tuple[str, str, dict[str, str]]:
         a, b = judge(was, case), judge(doc, case)
-        if a.rule != b.rule:
-            changed += 1
-            if len(moved) < TOLD:
-                moved.append({"code": case["code"], "title": case["title"], "from": a.rule or "",
-                              "to": b.rule or "", "why": b.fault or b.reason,
-                              "lon": case["lon"], "lat": case["lat"]})  # fmt: skip
-    return {"read": len(found), "changed": changed, "moved": moved}
+        return a.rule or "", b.rule or "", {"why": b.fault or b.reason}
+
+    return trial.tried(conn, actor, doc["key"], days, outcome)
 
 
 policies.register(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from twin import declarations, likeness, policies
 from twin.likeness import Report, Vocabulary
 from twin.policies import Doc, Fault
-from twin.process import rows
+from twin.process import rows, trial
 from twin.process.rows import Case
 from twin.scope import SYSTEM, Actor, scope_sql
 
@@ -199,26 +199,19 @@ def _faults(doc: Doc) -> list[Fault]:
     return found
 
 
-_TRIED = (
-    f'select {rows.COLUMNS} from twin."case" c where process = :process and opened_at > :since '
-    "and point is not null and {scope} order by opened_at desc limit 2000"
-)
+# To decide a merge asks the database for what lies near: fewer are tried.
+_TRIED = 2_000
 
 
 def _simulate(conn: Connection, actor: Actor, doc: Doc, days: int) -> dict[str, Any]:
     """Tell for which of the latest reports the rule would have decided otherwise."""
-    scope, params = scope_sql(actor, "c", rows.LEVEL)
-    params |= {"process": doc["key"], "since": datetime.now(UTC) - timedelta(days=days)}
-    found = [dict(r._mapping) for r in conn.execute(text(_TRIED.format(scope=scope)), params)]
-    moved = []
-    for case in found:
+
+    def outcome(case: Case) -> tuple[str, str, dict[str, Any]]:
         was, _ = decision(conn, case)
         now, master = decision(conn, case, doc)
-        if was != now:
-            moved.append({"code": case["code"], "title": case["title"], "from": was, "to": now,
-                          "master": master["code"] if master else None,
-                          "lon": case["lon"], "lat": case["lat"]})  # fmt: skip
-    return {"read": len(found), "changed": len(moved), "moved": moved}
+        return was, now, {"master": master["code"] if master else None}
+
+    return trial.tried(conn, actor, doc["key"], days, outcome, most=_TRIED, placed=True)
 
 
 policies.register(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from twin import calendar, cases, declarations, policies, processes
 from twin.policies import Doc, Fault
-from twin.process import clocks, rows
-from twin.scope import Actor, scope_sql
+from twin.process import clocks, rows, trial
+from twin.process.rows import Case
+from twin.scope import Actor
 
 
 def _process_known(conn: Connection, doc: Doc) -> list[Fault]:
@@ -60,29 +60,13 @@ def _process_warnings(conn: Connection, doc: Doc) -> list[Fault]:
     ]  # fmt: skip
 
 
-_LATELY = text(
-    f'select {rows.COLUMNS} from twin."case" c where process = :key and opened_at > :since '
-    "and {scope} order by opened_at desc limit 50000"
-)
-
-
 def _process_simulate(conn: Connection, actor: Actor, doc: Doc, days: int) -> dict[str, Any]:
     """Tell which cases would have had another deadline in their present state."""
-    scope, params = scope_sql(actor, "c", rows.LEVEL)
-    sql = str(_LATELY).replace("{scope}", scope)
-    since = datetime.now(UTC) - timedelta(days=days)
-    found = conn.execute(text(sql), {"key": doc["key"], "since": since, **params}).all()
-    moved: list[dict[str, Any]] = []
-    changed = 0
-    for row in found:
-        case = dict(row._mapping)
-        was = _limit(rows.definition(conn, case), case)
-        now = _limit(doc, case)
-        if was != now:
-            changed += 1
-            if len(moved) < 2000:
-                moved.append(_moved(case, was, now))
-    return {"read": len(found), "changed": changed, "moved": moved}
+
+    def outcome(case: Case) -> tuple[str, str, dict[str, Any]]:
+        return _limit(rows.definition(conn, case), case), _limit(doc, case), {}
+
+    return trial.tried(conn, actor, doc["key"], days, outcome)
 
 
 def _limit(said: Doc, case: dict[str, Any]) -> str:
@@ -93,11 +77,6 @@ def _limit(said: Doc, case: dict[str, Any]) -> str:
         return "-"
     clock, seconds = clocks.limit_of(limit, case)
     return f"{seconds / 3600:g} h {clock}"
-
-
-def _moved(case: dict[str, Any], was: str, now: str) -> dict[str, Any]:
-    return {"code": case["code"], "title": case["title"], "from": was, "to": now,
-            "lon": case["lon"], "lat": case["lat"]}  # fmt: skip
 
 
 def _calendar_published(conn: Connection, doc: Doc, version: int, _actor: str) -> dict[str, Any]:
