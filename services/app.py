@@ -17,7 +17,6 @@ from services.citizens.endpoints import router as citizens
 from services.codes.endpoints import router as codes
 from services.devices.endpoints import router as devices
 from services.dispatch.endpoints import router as dispatch
-from services.dispatch.roads import warm as warm_roads
 from services.efficiency.endpoints import router as efficiency
 from services.events.desk import router as desk
 from services.events.endpoints import router as events
@@ -66,6 +65,7 @@ from services.web import auth, described, errors, meters
 from services.web.access import Access
 from services.web.head import Head
 from twin import db, pool
+from twin.roads import warm as warm_roads
 from twin.settings import settings
 
 

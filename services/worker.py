@@ -13,6 +13,7 @@ from types import FrameType
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from ingest import warnings as cap_files
 from ingest.feed import run as feeds
 from ingest.files import uploads
 from services.dispatch.rolling import Rolling
@@ -56,6 +57,7 @@ DISPATCH_EVERY_S = 1.0
 OUTLOOK_EVERY_S = 10.0
 DEVICES_EVERY_S = 5.0
 COUNT_EVERY_S = 5.0
+INBOX_EVERY_S = 2.0
 _stop = threading.Event()
 
 
@@ -156,6 +158,7 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(_devices, DEVICES_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Outlook().once, OUTLOOK_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Delivery().once, NORTH_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(cap_files.watch, INBOX_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Rolling().once, DISPATCH_EVERY_S), daemon=True),
         # A level half made is undone with its transaction.
         threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True),

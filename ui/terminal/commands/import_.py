@@ -1,4 +1,4 @@
-"""`twin import events`: a file of reports from another system, through its declared mapping."""
+"""`twin import`: reports of another system through their declared mapping, official warnings as files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ingest import reports
+from ingest import reports, warnings
 from ui.terminal.output import finish
 
 group = typer.Typer(help="Take files of other systems.", no_args_is_help=True)
@@ -32,6 +32,23 @@ def events(
         *(f"  {n} × {why}" for why, n in sorted(done.reasons.items(), key=lambda r: -r[1])[:10]),
     ]
     finish(said, "\n".join(lines), partly=done.refused > 0)
+
+
+@group.command("warnings")
+def warnings_(
+    files: Annotated[list[Path], typer.Argument(help="CAP 1.2, or XML of a declared sender")],
+) -> None:
+    """Take official warnings in; plans that they are meant for are suggested."""
+    done = warnings.load(files, "terminal")
+    refused = [one for one in done if "refused" in one]
+    lines = [
+        f"{one['file']}: refused: {one['refused']}"
+        if "refused" in one
+        else f"{one['file']}: {one['kind']} {one['color']}, "
+        f"{'new' if one['new'] else 'known already'}, suggested {', '.join(one['suggested']) or '-'}"
+        for one in done
+    ]
+    finish({"files": done, "refused": len(refused)}, "\n".join(lines), partly=bool(refused))
 
 
 def _progress(read: int) -> None:
