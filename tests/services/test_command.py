@@ -1,17 +1,19 @@
-"""Doors of command: fences that ring as alarms."""
+"""Doors of command: fences that ring as alarms, the address book with its audit, groups and roster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from ingest import people
 from tests import minicity
 from tests.services.conftest import Api
-from twin import db, positions
+from twin import contacts, db, positions
 from twin.alarms import places
 from twin.alarms.engine import Engine
 
@@ -143,3 +145,101 @@ def test_who_may_draw_and_see_fences(api: Api, crew: int) -> None:
     assert own.status_code == 201 and own.json()["district"] == minicity.EAST
     shown = api.get("/api/v1/fences.geojson", "commander").json()["features"]
     assert {f["id"] for f in shown} == {made["id"], own.json()["id"]}
+
+
+@pytest.fixture(scope="module")
+def book(api: Api) -> dict[str, Any]:
+    assert people.demo() > 60 and people.demo() == 0
+    said: dict[str, Any] = api.get("/api/v1/contacts").json()
+    return said
+
+
+def test_the_address_book_masks_and_a_number_shown_is_audited(
+    api: Api, book: dict[str, Any]
+) -> None:
+    one = next(c for c in book["contacts"] if c["post"] == "总值班长")
+    assert one["phone"].startswith("199****") and len(one["phone"]) == 11
+    path = f"/api/v1/contacts/{one['id']}/reveal"
+    said = api.post(path)
+    assert said.status_code == 200 and "*" not in said.json()["phone"]
+    assert api.post(path, user="auditor").status_code == 403
+    found = api.get("/api/v1/audit", "auditor", action="contact.reveal").json()["entries"]
+    assert [(e["actor"], e["note"]["name"]) for e in found] == [("dispatcher", one["name"])]
+    # A district sees its own people, and not their numbers: its clearance is L2.
+    own = api.get("/api/v1/contacts", "district-310104").json()
+    assert {c["district"] for c in own["contacts"]} == {"310104"} and not own["may_reveal"]
+    mine = own["contacts"][0]["id"]
+    assert api.post(f"/api/v1/contacts/{mine}/reveal", user="district-310104").status_code == 403
+    assert api.post(path, user="district-310104").status_code == 404
+
+
+def test_who_is_on_duty_and_who_belongs_to_a_group(api: Api, book: dict[str, Any]) -> None:
+    now = api.get("/api/v1/contacts", on_duty=True).json()["contacts"]
+    assert {c["duty"]["post"] for c in now} == {"总值班长", "值班员", "抢险队长"}
+    shown = {s["name"] for s in api.get("/api/v1/roster").json()["shifts"] if s["now"]}
+    assert shown == {c["name"] for c in now}
+    found = {g["key"]: g for g in api.get("/api/v1/groups").json()["groups"]}
+    desk = found["duty_desk"]["members"]
+    assert desk and all(m["duty"] for m in desk)  # on duty, not all who ever are
+    assert len(found["tree_rescue"]["members"]) == 16
+    assert any(m["user"] == "commander" for m in found["flood_command"]["members"])
+    group = api.get("/api/v1/contacts", group="tree_rescue").json()
+    assert {c["post"] for c in group["contacts"]} == {"抢险队长"}
+    assert api.get("/api/v1/contacts", group="none").status_code == 404
+
+
+def test_people_and_shifts_are_written_journalled_and_taken_out(
+    api: Api, book: dict[str, Any]
+) -> None:
+    new = {"name": "测试员", "post": "联络员", "unit": "试验处", "phone": "19900001234"}
+    assert api.post("/api/v1/contacts", new, "dispatcher").status_code == 403
+    bad = {**new, "phone": "<script>"}
+    assert api.post("/api/v1/contacts", bad, "commander").status_code == 400
+    made = api.post("/api/v1/contacts", new, "commander").json()
+    path, boss = f"/api/v1/contacts/{made['id']}", api.headers("commander")
+    put = api.http.put(path, json={"version": 1, "post": "组长"}, headers=boss)
+    assert (put.json()["post"], put.json()["version"]) == ("组长", 2)
+    late = api.http.put(path, json={"version": 1, "post": "别的"}, headers=boss)
+    assert late.status_code == 409
+    start = datetime.now(UTC) - timedelta(minutes=1)
+    shift = {"contact": made["id"], "starts_at": start.isoformat(),
+             "ends_at": (start + timedelta(hours=1)).isoformat()}  # fmt: skip
+    put_shift = api.post("/api/v1/roster", shift, "commander")
+    assert put_shift.status_code == 201
+    found = api.get("/api/v1/contacts", q="测试").json()["contacts"][0]
+    assert found["duty"]["until"]
+    backwards = {**shift, "ends_at": shift["starts_at"]}
+    assert api.post("/api/v1/roster", backwards, "commander").status_code == 400
+    number = put_shift.json()["id"]
+    assert api.http.delete(f"/api/v1/roster/{number}", headers=boss).status_code == 204
+    assert api.http.delete(f"/api/v1/roster/{number}", headers=boss).status_code == 404
+    assert api.http.delete(path, headers=boss).status_code == 204
+    assert api.get("/api/v1/contacts", q="测试").json()["contacts"] == []
+    with db.engine("app").connect() as conn:
+        said = text("select action from twin.journal where subject = cast(:id as uuid) order by id")
+        actions = conn.scalars(said, {"id": made["id"]}).all()
+    assert actions == ["insert", "update", "shift", "unshift", "remove"]
+
+
+def test_a_file_of_people_is_taken_once_and_bad_rows_are_named(
+    api: Api, book: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text(
+        "姓名,职务,单位,电话\n甲,员,某处,021-1234567\n,员,某处,1\n乙,员,某处,abc\n", "utf-8"
+    )
+    first = people.load(file, "t")
+    assert (first["read"], first["written"], [r["line"] for r in first["refused"]]) == (
+        3,
+        1,
+        [3, 4],
+    )
+    assert people.load(file, "t")["written"] == 0
+
+
+@pytest.mark.parametrize(
+    ("phone", "shown"),
+    [("13812345678", "138****5678"), ("021-12345678", "021-****5678"), ("1234567", "****567"), ("12", "**"), ("", "")],
+)  # fmt: skip
+def test_masks(phone: str, shown: str) -> None:
+    assert contacts.masked(phone) == shown

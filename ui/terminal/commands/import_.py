@@ -1,4 +1,4 @@
-"""`twin import`: reports of another system through their declared mapping, official warnings as files."""
+"""`twin import`: reports of another system through their declared mapping, the address book, official warnings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ingest import reports, warnings
+from ingest import people, reports, warnings
 from ui.terminal.output import finish
 
 group = typer.Typer(help="Take files of other systems.", no_args_is_help=True)
@@ -32,6 +32,20 @@ def events(
         *(f"  {n} × {why}" for why, n in sorted(done.reasons.items(), key=lambda r: -r[1])[:10]),
     ]
     finish(said, "\n".join(lines), partly=done.refused > 0)
+
+
+@group.command("contacts")
+def contacts(
+    file: Annotated[Path, typer.Argument(help="CSV or XLSX: 姓名 职务 单位 电话 行政区 账号")],
+) -> None:
+    """Take people into the address book; the same file again changes nothing."""
+    done = people.load(file, "terminal")
+    lines = [
+        f"read {done['read']}, written {done['written']}, unchanged {done['unchanged']}, "
+        f"refused {len(done['refused'])}",
+        *(f"  line {one['line']}: {one['why']}" for one in done["refused"][:10]),
+    ]
+    finish(done, "\n".join(lines), partly=bool(done["refused"]))
 
 
 @group.command("warnings")
