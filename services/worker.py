@@ -31,6 +31,7 @@ from twin import (
     searchkeys,
 )
 from twin.alarms.engine import Engine
+from twin.indicators import recount
 from twin.indicators.cells import Follower
 from twin.log import start_logging
 from twin.ota import rollouts
@@ -44,7 +45,7 @@ from twin.shadow import commands
 log = structlog.get_logger("worker")
 SWEEP_EVERY_S = 5.0
 # Jobs change kinds and check quality: the modules that offer tasks are named here.
-TASKS = (alter, change, inspection, uploads)
+TASKS = (alter, change, inspection, recount, uploads)
 WORK_EVERY_S = 1.0
 DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0
