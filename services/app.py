@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.alarms.endpoints import router as alarms
+from services.basemap.endpoints import router as basemap
 from services.boards.endpoints import router as boards
 from services.catalogue.endpoints import router as catalogue
 from services.changes.endpoints import router as changes
@@ -113,7 +114,7 @@ def create_app() -> FastAPI:
         desk, events, dispatch, efficiency, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
-        tickets, ota, indicators, policies, wall, citizens, plans, contacts,
+        tickets, ota, indicators, policies, wall, citizens, plans, contacts, basemap,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)
