@@ -7,11 +7,14 @@ import io
 import math
 import random
 from datetime import datetime
+from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 WIDTH, HEIGHT = 960, 540
 _HORIZON = 210
+_FONT = Path("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc")
+SAYS, SAYS_PLAIN = "演示画面 · 程序生成", "DEMO - GENERATED"
 Ink = tuple[int, int, int]
 
 
@@ -25,9 +28,19 @@ def picture(code: str, at: datetime) -> bytes:
     _street(draw, light)
     _trees(draw, seed, light)
     _cars(draw, seed, light, at.timestamp())
+    _say(draw)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=82)
     return out.getvalue()
+
+
+def _say(draw: ImageDraw.ImageDraw) -> None:
+    """Nobody may take the picture for a real one, wherever it turns up."""
+    draw.rectangle((14, 12, 214, 42), fill=(0, 0, 0))
+    if _FONT.is_file():
+        draw.text((24, 16), SAYS, fill=(255, 255, 255), font=ImageFont.truetype(str(_FONT), 19))
+    else:
+        draw.text((24, 20), SAYS_PLAIN, fill=(255, 255, 255))
 
 
 def _light(hour: float) -> float:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from services.plans import service
+from services.plans import briefing, service
 from services.web.auth import Person
 from services.web.once import once
 from twin import db, scenes
@@ -139,6 +139,18 @@ def after_action(key: Code, person: Person) -> dict[str, Any]:
     """Return the after-action report, counted from the journal of the response."""
     with db.engine("app").connect() as conn:
         return service.after_action(conn, person, key)
+
+
+@router.get("/responses/{key}/briefing.pdf", response_class=Response)
+def brief(key: Code, person: Person) -> Response:
+    """Return the briefing of a response at this moment, with its map, marked with who asked for it."""
+    with db.engine("app").connect() as conn:
+        code, raw = briefing.made(conn, person, key)
+    headers = {
+        "Content-Disposition": f'inline; filename="briefing-{code}.pdf"',
+        "Cache-Control": "no-store",
+    }
+    return Response(raw, media_type="application/pdf", headers=headers)
 
 
 @router.post("/responses/{key}/actions/{action}")

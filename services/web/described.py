@@ -35,6 +35,7 @@ MEDIA = {
     "/api/v1/positions": "application/octet-stream",
     "/api/v1/quality/scores.geojson": "application/geo+json",
     "/basemap/{provider}/{layer}/{z}/{x}/{y}": "image/png",
+    "/api/v1/responses/{key}/briefing.pdf": "application/pdf",
     "/report": "text/html",
     "/report/find": "text/html",
     "/report/place.js": "text/javascript",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pypdf
 import pytest
 from sqlalchemy import text
 
 from ingest import warnings as cap_files
 from services import worker
+from services.plans import sketch
 from tests.services.conftest import Api
 from twin import calendar, db
 from twin.plans import cap as capxml
@@ -342,3 +345,25 @@ def test_resources_come_by_road_and_the_far_are_said_to_be_far(api: Api) -> None
         assert row["travel_s"] >= metres**0.5 / 10 - 1
     assert near["lines"][0]["filled"] < 3
     assert near["lines"][0]["reasons"][0]["why"]["en"] == "too far for the time"
+
+
+def test_the_briefing_says_what_stands_at_this_moment(api: Api, tmp_path: Path) -> None:
+    code = api.post("/api/v1/plans/typhoon_trees/drill", {"level": 3, "note": "简报演练"}).json()[
+        "code"
+    ]
+    for state in ("suggested", "active"):
+        said = api.get(f"/api/v1/responses/{code}/briefing.pdf")
+        assert said.status_code == 200 and said.headers["content-type"] == "application/pdf"
+        reader = pypdf.PdfReader(io.BytesIO(said.content))
+        words = "".join(page.extract_text() for page in reader.pages)
+        assert code in words and "演练：不是真实险情" in words and "dispatcher" in words
+        drawn = reader.pages[0].images[0].image
+        assert drawn is not None and drawn.size == (sketch.WIDTH, sketch.HEIGHT)
+        if state == "suggested":
+            act(api, code, "confirm", level=3)
+    assert "市容巡查班组" in words and "缺 " in words and "通知指挥长与值班员" in words
+    assert api.get(f"/api/v1/responses/{code}/briefing.pdf", "planner").status_code == 200
+    assert api.get(f"/api/v1/responses/{code}/briefing.pdf", "patrol").status_code == 403
+    if folder := os.environ.get("KEEP_PICTURES"):
+        Path(folder, "briefing.pdf").write_bytes(said.content)
+    act(api, code, "stand_down", reason="结束")
