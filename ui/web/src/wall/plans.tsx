@@ -9,6 +9,7 @@ import type { LonLat, Titled } from "../common/types";
 import { flyTo } from "./mapview";
 import { Head } from "./rail";
 import { Answers, Matching, Score, type Match, type Notice } from "./planparts";
+import { Targets, type Target } from "./reach";
 import { applyScene, scenes } from "./scenes";
 import * as s from "./store";
 import * as w from "./toolstore";
@@ -21,7 +22,7 @@ interface Line { title: Titled; kind: string; skill: string | null; count: numbe
 export interface Response {
   code: string; title: string; severity: number; state: string; state_title: Titled; version: number; opened_at: string; plan: string; plan_title: Titled; scene: string | null; verified: boolean;
   drill: boolean; headline: string; area: string; suggested_level: number; hints: Record<string, { value: number; sensors: number; title: Titled; unit?: string }>; confirmed_at: string | null; ended_at: string | null;
-  steps: Step[]; card: { lines: Line[]; resources: Resource[] } | null; notices: Notice[]; waits_for_me: boolean; match: Match | null; over_at: string | null; quiet_s: number | null; actions: { action: string; title: Titled; need: Record<string, { required?: boolean }> }[];
+  steps: Step[]; card: { lines: Line[]; resources: Resource[]; targets?: Target[] } | null; notices: Notice[]; waits_for_me: boolean; match: Match | null; over_at: string | null; quiet_s: number | null; actions: { action: string; title: Titled; need: Record<string, { required?: boolean }> }[];
 }
 interface Report {
   confirm_s: number | null; lasted_s: number | null; answers: { told: number; answered: number; share: number | null; median_s: number | null; slowest_s: number | null };
@@ -61,22 +62,29 @@ function mark(r: Response | null): void {
   w.found.value = rows.length ? { total: rows.length, things: rows.map((x) => ({ num: x.num, kind: x.kind, code: x.code, name: x.name, district_name: null, point: x.point })) } : null;
 }
 
+/** One resource: where it is, how long it needs, and the next thing to say of it. */
+function Force({ r, x }: { r: Response; x: Resource }) {
+  return (
+    <li><button onClick={() => { void s.openThing(x.code); flyTo(x.point, 14); }}><span class="grow cut">{x.name || x.code}</span><span class="muted small">{span(x.travel_s)}</span></button>
+      {r.state === "active" && (x.ready_at ? <span class="good small">{t("plan.ready")}</span> : <button class="btn ack" data-resource={x.code} onClick={() => void lead(r, "resource", x.code)}>{t(x.called_at ? "plan.arrived" : "plan.call")}</button>)}</li>
+  );
+}
+
 function Card({ r }: { r: Response }) {
   if (!r.card) return null;
   return (
     <>
       <h3>{t("plan.card")}<span class="muted">{num(r.card.lines.reduce((n, l) => n + l.filled, 0))} / {num(r.card.lines.reduce((n, l) => n + l.count, 0))}</span></h3>
+      <Targets of={r.card.targets ?? []} />
       {r.card.lines.map((line, i) => (
         <details class="group" key={i}>
           <summary><Icon name="chevron-right" size={14} /><span class="grow cut">{tt(line.title)}</span>{line.short > 0 && <span class="tag late">{t("plan.short", { n: line.short })}</span>}<b>{line.filled}/{line.count}</b></summary>
           <p class="muted small reasons">{[line.within && t("plan.within", { s: line.within }), line.slowest_s ? t(line.by === "line" ? "plan.slowest.line" : "plan.slowest", { s: span(line.slowest_s) }) : ""].filter(Boolean).join(" · ")}</p>
           {line.short > 0 && <p class="muted small reasons">{line.reasons.map((why) => `${tt(why.why)} ${why.n}`).join(" · ") || t("plan.nobody")}</p>}
-          <ul class="mini">{r.card!.resources.filter((x) => x.line === i).map((x) => (
-            <li key={x.code}><button onClick={() => { void s.openThing(x.code); flyTo(x.point, 14); }}><span class="grow cut">{x.name || x.code}</span><span class="muted small">{span(x.travel_s)}</span></button>
-              {r.state === "active" && (x.ready_at ? <span class="good small">{t("plan.ready")}</span> : <button class="btn ack" data-resource={x.code} onClick={() => void lead(r, "resource", x.code)}>{t(x.called_at ? "plan.arrived" : "plan.call")}</button>)}</li>
-          ))}</ul>
+          <ul class="mini">{r.card!.resources.filter((x) => x.line === i).map((x) => <Force key={x.code} r={r} x={x} />)}</ul>
         </details>
       ))}
+      {r.card.resources.some((x) => x.line === null) && <details class="group" open><summary><Icon name="chevron-right" size={14} /><span class="grow">{t("plan.called.before")}</span></summary><ul class="mini">{r.card.resources.filter((x) => x.line === null).map((x) => <Force key={x.code} r={r} x={x} />)}</ul></details>}
     </>
   );
 }
