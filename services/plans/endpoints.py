@@ -61,9 +61,10 @@ class Drill(BaseModel):
 
 @router.get("/warnings")
 def standing(person: Person) -> dict[str, Any]:
-    """List the official warnings that hold now."""
+    """List the official warnings that hold now, and the files of late that could not be taken."""
     with db.engine("app").connect() as conn:
-        return {"warnings": warnings.standing(conn)}
+        refused = warnings.refused(conn) if person.may("alarm.handle") else []
+        return {"warnings": warnings.standing(conn), "refused": refused}
 
 
 @router.post("/warnings", status_code=201)

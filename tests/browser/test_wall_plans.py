@@ -53,7 +53,9 @@ def response_of(city: City, plan: str) -> Any:
 
 def later(city: City, code: str, minutes: int) -> None:
     """Let minutes have passed since a response was started."""
-    address = f"postgresql://postgres:{quote(city.secret('db-super'))}@127.0.0.1:{city.db_port}/twin"
+    address = (
+        f"postgresql://postgres:{quote(city.secret('db-super'))}@127.0.0.1:{city.db_port}/twin"
+    )
     with psycopg.connect(address, autocommit=True) as conn:
         conn.execute(
             "update twin.\"case\" set data = jsonb_set(data, '{confirmed_at}', to_jsonb(now() - "

@@ -244,6 +244,9 @@ def test_files_of_the_inbox_are_taken_once_and_broken_ones_kept_aside(
     assert (inbox / "done" / "a.xml").exists() and (inbox / "refused" / "b.xml").exists()
     assert "no XML" in (inbox / "refused" / "b.txt").read_text()
     (inbox / "still-written.xml").unlink()
+    refused = api.get("/api/v1/warnings").json()["refused"]
+    assert [r["file"] for r in refused] == ["b.xml"] and "no XML" in refused[0]["why"]
+    assert api.get("/api/v1/warnings", "planner").json()["refused"] == []
     found = next(
         w for w in api.get("/api/v1/warnings").json()["warnings"] if w["event"] == "道路结冰"
     )

@@ -31,6 +31,8 @@ interface Report {
 
 export const responses = signal<Response[]>([]);
 export const warnings = signal<Warning[]>([]);
+interface Refused { at: string; file: string; why: string }
+const refused = signal<Refused[]>([]);
 const plans = signal<Plan[]>([]);
 const opened = signal<string | null>(null);
 
@@ -39,7 +41,8 @@ const COLOR = ["", "critical", "major", "minor", "info"];
 const failed = (why: Error) => s.tell(why.message);
 
 export async function loadPlans(): Promise<void> {
-  const [r, hold] = await Promise.all([get<{ responses: Response[] }>("/api/v1/responses"), get<{ warnings: Warning[] }>("/api/v1/warnings")]);
+  const [r, hold] = await Promise.all([get<{ responses: Response[] }>("/api/v1/responses"), get<{ warnings: Warning[]; refused: Refused[] }>("/api/v1/warnings")]);
+  refused.value = hold.refused;
   responses.value = r.responses;
   warnings.value = hold.warnings;
   if (!plans.value.length) plans.value = (await get<{ plans: Plan[] }>("/api/v1/plans")).plans;
@@ -218,6 +221,7 @@ export function Plans() {
           <h3>{t("plan.warnings")}<span class="muted">{warnings.value.length}</span></h3>
           {!warnings.value.length && <p class="muted small">{t("plan.warnings.none")}</p>}
           <ul class="responses">{warnings.value.map((one) => <Warned key={one.id} one={one} />)}</ul>
+          {refused.value.length > 0 && <details class="group"><summary><Icon name="chevron-right" size={14} /><span class="grow">{t("plan.refused")}</span><b>{refused.value.length}</b></summary><ul class="mini refused">{refused.value.map((f) => <li><span class="grow"><span class="cut">{f.file}</span><span class="muted small">{f.why}</span></span><span class="muted small">{when(f.at)}</span></li>)}</ul></details>}
           <Drill />
         </div>
       )}
