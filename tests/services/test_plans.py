@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pypdf
 import pytest
+import shapely
 from sqlalchemy import text
 
 from ingest import warnings as cap_files
@@ -331,6 +333,21 @@ def test_plans_are_ranked_for_a_warning_and_a_person_chooses(api: Api) -> None:
     assert made.status_code == 201 and made.json()["state"] == "suggested"
     assert api.post("/api/v1/plans/forest_fire/choose", chosen).status_code == 400
     assert api.get("/api/v1/plans/match", warning="none").status_code == 404
+
+
+def test_a_warning_that_only_nears_a_district_has_no_place_there(api: Api) -> None:
+    """The box of a triangle meets a district that the triangle does not."""
+    corner = shapely.Polygon([(121.40, 31.20), (121.47, 31.20), (121.40, 31.12)])
+    wkb = shapely.to_wkb(shapely.set_srid(corner, 4326), hex=True, include_srid=True)
+    outside = shapely.to_wkb(
+        shapely.set_srid(shapely.box(1, 1, 2, 2), 4326), hex=True, include_srid=True
+    )
+    with db.engine("app").connect() as conn:
+        near = resources.stage(conn, {"area_wkb": wkb, "districts": []})
+        far = resources.stage(conn, {"area_wkb": outside, "districts": []})
+    for where in (near, far):
+        assert where.targets and np.isfinite(where.places).all()
+    assert len(far.targets) == 2  # of another place: the whole city stands ready
 
 
 def test_resources_come_by_road_and_the_far_are_said_to_be_far(api: Api) -> None:

@@ -29,8 +29,8 @@ _TARGETS = text(
     "cross join lateral (select st_pointonsurface(case when cast(:area as text) is null then d.geom "
     "else st_intersection(d.geom, cast(:area as geometry)) end) as at) p "
     "where (cast(:codes as text[]) is null or d.code = any(:codes)) "
-    "and (cast(:area as text) is null or d.geom && cast(:area as geometry)) "
-    "and p.at is not null order by d.code limit :most"
+    "and (cast(:area as text) is null or st_intersects(d.geom, cast(:area as geometry))) "
+    "and not st_isempty(p.at) order by d.code limit :most"
 )
 
 
