@@ -37,8 +37,8 @@ export function Contacts() {
         <ul class="people">{book?.contacts.map((c) => (
           <li key={c.id}>
             <span class="grow"><b>{c.name}</b> <span>{c.post}</span><span class="muted small cut">{c.unit}</span></span>
-            {c.duty && <span class="tag duty" title={c.duty.post}><Icon name="clock" size={12} />{t("con.until", { t: hm(c.duty.until) })}</span>}
-            {c.has_phone && <Phone id={c.id} masked={c.phone} may={book.may_reveal} tell={s.tell} />}
+            <span class="right">{c.duty && <span class="tag duty" title={c.duty.post}><Icon name="clock" size={12} />{t("con.until", { t: hm(c.duty.until) })}</span>}
+            {c.has_phone && <Phone id={c.id} masked={c.phone} may={book.may_reveal} tell={s.tell} />}</span>
           </li>
         ))}</ul>
       </div>

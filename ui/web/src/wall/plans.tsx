@@ -181,10 +181,10 @@ function Warned({ one }: { one: Warning }) {
   const [open, setOpen] = useState(false);
   const choose = (plan: string, level: number) => void post<Response>(`/api/v1/plans/${plan}/choose`, { warning: one.identifier, level }).then((made) => { take(made); opened.value = made.code; }, failed);
   return (
-    <li data-warning={one.identifier}>
-      <button aria-expanded={open} onClick={() => setOpen(!open)}><Level n={one.level} /><span class="grow"><span class="cut">{one.headline || one.event}</span><span class="muted small cut">{[one.area, when(one.sent), one.expires ? t("plan.until", { t: when(one.expires) }) : "", one.exercise ? t("plan.drillmark") : ""].filter(Boolean).join(" · ")}</span></span><Icon name="chevron-right" size={14} /></button>
+    <section data-warning={one.identifier}>
+      <button class="open" aria-expanded={open} onClick={() => setOpen(!open)}><Level n={one.level} /><span class="grow"><span class="cut">{one.headline || one.event}</span><span class="muted small cut">{[one.area, when(one.sent), one.expires ? t("plan.until", { t: when(one.expires) }) : "", one.exercise ? t("plan.drillmark") : ""].filter(Boolean).join(" · ")}</span></span><Icon name="chevron-right" size={14} /></button>
       {open && <Matching warning={one.identifier} choose={choose} open={(code) => (opened.value = code)} />}
-    </li>
+    </section>
   );
 }
 
@@ -220,7 +220,7 @@ export function Plans() {
           <ul class="responses">{responses.value.map((one) => <li key={one.code}><button data-open={one.code} class={one.state === "suggested" ? "suggested" : ""} onClick={() => (opened.value = one.code)}><Level n={one.severity} /><span class="grow"><span class="cut">{one.drill && <b class="drillmark">{t("plan.drillmark")}</b>}{tt(one.plan_title)}</span><span class="muted small cut">{[tt(one.state_title), one.headline, when(one.opened_at)].filter(Boolean).join(" · ")}</span></span></button></li>)}</ul>
           <h3>{t("plan.warnings")}<span class="muted">{warnings.value.length}</span></h3>
           {!warnings.value.length && <p class="muted small">{t("plan.warnings.none")}</p>}
-          <ul class="responses">{warnings.value.map((one) => <Warned key={one.id} one={one} />)}</ul>
+          <div class="warnlist">{warnings.value.map((one) => <Warned key={one.id} one={one} />)}</div>
           {refused.value.length > 0 && <details class="group"><summary><Icon name="chevron-right" size={14} /><span class="grow">{t("plan.refused")}</span><b>{refused.value.length}</b></summary><ul class="mini refused">{refused.value.map((f) => <li><span class="grow"><span class="cut">{f.file}</span><span class="muted small">{f.why}</span></span><span class="muted small">{when(f.at)}</span></li>)}</ul></details>}
           <Drill />
         </div>

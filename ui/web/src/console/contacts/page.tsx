@@ -11,6 +11,7 @@ import { Head } from "../parts/head";
 import { Table, type Column } from "../parts/table";
 import * as s from "../state";
 import { Roster } from "./roster";
+import "../accounts/accounts.css";
 import "./contacts.css";
 
 const failed = (e: Error) => s.tell(e.message, true);
