@@ -21,14 +21,23 @@ _NAMES = {
     "district": ("行政区", "区代码", "district"), "organisation": ("机构代码", "organisation"),
 }  # fmt: skip
 _PHONE = re.compile(r"^[0-9+()*#转 -]{0,40}$")
-_PUT = text(
-    "insert into twin.contact as c (id, name, post, unit, organisation, phone, account, district, "
-    "source, source_id) values (:id, :name, :post, :unit, :organisation, :phone, :account, :district, "
-    ":source, :source_id) on conflict (source, source_id) do update set post = excluded.post, "
-    "phone = excluded.phone, account = excluded.account, district = excluded.district, "
-    "organisation = excluded.organisation, version = c.version + 1, changed_at = now(), gone_at = null "
-    "where (c.post, c.phone, c.account, c.district, c.organisation) is distinct from (excluded.post, "
-    "excluded.phone, excluded.account, excluded.district, excluded.organisation) or c.gone_at is not null "
+_KNOWN = text(
+    "select id, version from twin.contact where unit = :unit and name = :name and gone_at is null "
+    "order by id limit 1 for update"
+)
+_SAME = (
+    "(post, phone, account, district, organisation) is not distinct from "
+    "(cast(:post as text), cast(:phone as text), cast(:account as text), cast(:district as text), "
+    "cast(:organisation as text))"
+)
+_CHANGE = text(
+    "update twin.contact set post = :post, phone = :phone, account = :account, district = :district, "
+    "organisation = :organisation, version = version + 1, changed_at = now() "
+    f"where id = :id and not ({_SAME}) returning id, version"
+)
+_ADD = text(
+    "insert into twin.contact (id, name, post, unit, organisation, phone, account, district, source) "
+    "values (:id, :name, :post, :unit, :organisation, :phone, :account, :district, :source) "
     "returning id, version"
 )
 
@@ -70,14 +79,19 @@ def _person(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _put(conn: Connection, said: dict[str, Any], source: str, actor: str) -> int:
-    key = {"id": ids.uuid7(), "source": source, "source_id": f"{said['unit']}/{said['name']}"}
-    empty = {name: said[name] or None for name in ("account", "district", "organisation")}
-    row = conn.execute(_PUT, said | key | empty).first()
-    if row is None:
+    """Write a person; one of the same unit and name is the same person, whoever entered them."""
+    row = said | {name: said[name] or None for name in ("account", "district", "organisation")}
+    known = conn.execute(_KNOWN, row).first()
+    made = (
+        conn.execute(_ADD, row | {"id": ids.uuid7(), "source": source})
+        if known is None
+        else conn.execute(_CHANGE, row | {"id": known.id})
+    ).first()
+    if made is None:
         return 0
     journal.append(
-        conn, cls="contact", action="insert" if row.version == 1 else "update", actor=actor,
-        subject=row.id, kind="contact", version=row.version, level=3, after=said | empty,
+        conn, cls="contact", action="insert" if known is None else "update", actor=actor,
+        subject=made.id, kind="contact", version=made.version, level=3, after=row,
     )  # fmt: skip
     return 1
 

@@ -88,7 +88,9 @@ def test_a_drill_from_a_warning_file_to_the_briefing_and_the_report(
     told = page.locator("[data-notice]").count()
     later(city, code, 11)
     page.wait_for_selector("[data-step=ack].done", timeout=30_000)
-    assert page.locator("[data-notice]").count() > told  # the commander is silent: the next are called
+    assert (
+        page.locator("[data-notice]").count() > told
+    )  # the commander is silent: the next are called
     page.click("[data-action=acknowledge]")
     page.wait_for_selector(".notices [data-notice='u:commander'].good")
     page.click("details.group:has([data-resource]) >> nth=0")

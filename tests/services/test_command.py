@@ -13,7 +13,7 @@ from sqlalchemy import text
 from ingest import people
 from tests import minicity
 from tests.services.conftest import Api
-from twin import contacts, db, positions
+from twin import contacts, db, declarations, positions
 from twin.alarms import places
 from twin.alarms.engine import Engine
 
@@ -235,6 +235,8 @@ def test_a_file_of_people_is_taken_once_and_bad_rows_are_named(
         [3, 4],
     )
     assert people.load(file, "t")["written"] == 0
+    # Who stands in the book already is changed, not written a second time.
+    assert people.load(declarations.DATA / "demo" / "contacts.csv", "t")["written"] == 0
 
 
 @pytest.mark.parametrize(
