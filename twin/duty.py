@@ -38,6 +38,8 @@ class Decision:
     nearest_crew: bool = False
     row: int | None = None
     why: str = ""
+    # auto: by itself; suggest: the dispatcher sees it and decides.
+    mode: str = "suggest"
 
     def said(self) -> dict[str, Any]:
         """Return what the case keeps of it."""
@@ -50,6 +52,8 @@ class Duty:
     def __init__(self, doc: Doc) -> None:
         self.key, self.mode = str(doc["key"]), str(doc["mode"])
         self.rows: list[dict[str, Any]] = [dict(row) for row in doc["rows"]]
+        # A row may be surer, or less sure, than its list.
+        self.automatic = any(row.get("mode", self.mode) == "auto" for row in self.rows)
         self.index: dict[tuple[str, str], list[int]] = {}
         for i, row in enumerate(self.rows):
             for category in row.get("category", (ANY,)):
@@ -84,7 +88,7 @@ class Duty:
             return Decision(
                 department=found, hours=row.get("hours"), urgent_hours=row.get("urgent_hours"),
                 nearest_crew=bool(row.get("nearest_crew")), row=i,
-                why=row.get("note", f"row {i + 1}"),
+                why=row.get("note", f"row {i + 1}"), mode=row.get("mode", self.mode),
             )  # fmt: skip
         return Decision(why=missed)
 
@@ -174,10 +178,10 @@ def provide(conn: Connection, action: Mapping[str, Any], case: Case) -> dict[str
     duty = running(conn, str(action.get("duty", case["process"])))
     # A list that only suggests is asked when somebody looks, not at every step.
     made = Decision()
-    if duty.mode == "auto":
+    if duty.automatic:
         made = duty.decide(conn, case, datetime.now(UTC))
     return {
-        "mode": duty.mode, "department": made.department, "hours": made.hours or 0,
+        "mode": made.mode, "department": made.department, "hours": made.hours or 0,
         "urgent_hours": made.urgent_hours or 0, "nearest_crew": made.nearest_crew,
         "row": -1 if made.row is None else made.row, "why": made.why,
     }  # fmt: skip
@@ -238,7 +242,15 @@ def _warnings(conn: Connection, doc: Doc) -> list[Fault]:
 
 def _plain(row: Mapping[str, Any]) -> bool:
     """Tell whether a row takes its categories everywhere and at any time."""
-    return not set(row) - {"category", "to", "hours", "urgent_hours", "note", "nearest_crew"}
+    return not set(row) - {
+        "category",
+        "to",
+        "hours",
+        "urgent_hours",
+        "note",
+        "nearest_crew",
+        "mode",
+    }
 
 
 def _simulate(conn: Connection, actor: Actor, doc: Doc, days: int) -> dict[str, Any]:

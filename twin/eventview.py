@@ -75,6 +75,13 @@ class View:
             "provisional": case["provisional"],
             "deadline_verified": said.get("verified", True),
             "rule_fault": data.get("rule_fault"),
+            "doubt": data.get("doubt"),
+            "filled": data.get("filled") or None,
+            "asked": data.get("asked"),
+            "area_m2": data.get("area_m2"),
+            "satisfaction": data.get("satisfaction"),
+            "unplaced": data.get("unplaced") or None,
+            "partners": data.get("partners"),
         }
         shown["actions"] = [] if now else self._actions(said, case, actor)
         return shown

@@ -28,7 +28,7 @@ MODULES = (
     "twin.duty",
     "twin.scheduling",
     "twin.filtering",
-    "twin.intake",
+    "twin.mapped",
     "twin.plans.model",
     "twin.scenes",
 )

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from ingest import reports
 from tests import minicity, real
 from tests.twin.test_cases import DISPATCHER, act
-from twin import cases, db, declarations, filtering, intake, policies
+from twin import cases, db, declarations, filtering, intake, mapped, policies
 from twin.errors import BadRequest, DeclarationError, Unreadable
 from twin.intake import Draft
 from twin.scope import ANONYMOUS, SYSTEM
@@ -255,7 +255,7 @@ def truth(rows: list[dict[str, str]]) -> Counter[str]:
     return Counter(r["on_time"] for r in judged)
 
 
-def replay(path: Path) -> intake.Counts:
+def replay(path: Path) -> mapped.Counts:
     done = reports.load(path, "boston311")
     with path.open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
