@@ -42,6 +42,7 @@ from services.live.endpoints import router as live
 from services.live.hub import hub
 from services.loads.downloads import router as downloads
 from services.loads.endpoints import router as loads
+from services.open311.endpoints import partners
 from services.open311.endpoints import router as open311
 from services.ota.endpoints import router as ota
 from services.plans.endpoints import router as plans
@@ -114,6 +115,7 @@ def create_app() -> FastAPI:
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
         tickets, ota, indicators, policies, wall, citizens, plans, intake,
+        partners,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)

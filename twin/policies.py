@@ -29,6 +29,7 @@ MODULES = (
     "twin.scheduling",
     "twin.filtering",
     "twin.mapped",
+    "twin.outgoing",
     "twin.plans.model",
     "twin.scenes",
 )
