@@ -12,6 +12,12 @@ from twin import cases, declarations, names
 from twin.scope import Actor
 
 PROCESS = cases.CITY
+# Steps that say nothing to the reporter.
+SILENT = frozenset({
+    "warn", "late", "supervise", "report", "rule_fault", "armed", "deadline", "joined", "parted", "repeat",
+    "migrate", "migrate_undo", "complete", "use", "tags", "review", "filled", "visit", "complain",
+    "handed", "handed_number", "handed_news", "handed_refused",
+})  # fmt: skip
 _SHOWN = "id num code title category severity state holder district street source version".split()
 
 

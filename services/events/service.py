@@ -158,6 +158,11 @@ _TITLES = {
     "late": {"zh": "超时", "en": "Late"},
     "supervise": {"zh": "升级督办", "en": "Supervised"},
     "rule_fault": {"zh": "规则出错，转人工", "en": "Rule failed, left to a person"},
+    "filled": {"zh": "系统补全", "en": "Filled in from the map"},
+    "handed": {"zh": "已转合作方", "en": "Handed on to the partner"},
+    "handed_number": {"zh": "合作方已编号", "en": "Numbered by the partner"},
+    "handed_news": {"zh": "合作方进展", "en": "News of the partner"},
+    "handed_refused": {"zh": "合作方未接收", "en": "Refused by the partner"},
 }
 
 
