@@ -41,7 +41,7 @@ def test_report_dispatch_handle_verify_close(api: Api, photo: str) -> None:
     for action, body in (
         ("accept", {}),
         ("arrive", {}),
-        ("finish", {"note": "已清理", "photos": [photo]}),
+        ("finish", {"note": "已清理", "photos": [photo], "position": [121.4712, 31.2211]}),
     ):
         done = api.act(code, action, "patrol", **body)
         assert done.status_code == 200, done.text
