@@ -52,6 +52,9 @@ class Source:
     def draft(self, conn: Connection, record: Mapping[str, Any]) -> Draft:
         """Return a record as a report in the standard fields."""
         doc, said = self.doc, self.read(record)
+        begun, ended = said.get("opened_at"), said.get("closed_at")
+        if begun is not None and ended is not None and ended < begun:
+            raise BadRequest("closed_at lies before opened_at; the clock of the source jumps.")
         source_id = f"{self.owner} {said.pop('id')}".strip()[:128]
         seen = detections.seen(conn, doc, said)
         kept = {k: str(_at(record, k))[:500] for k in doc.get("keep", ())[:MAX_KEPT]

@@ -474,6 +474,52 @@ def test_a_definition_that_cannot_run_is_not_published(change: dict[str, Any], w
         publish(edition(**change))
 
 
+def test_deadlines_that_open_each_other_are_not_published() -> None:
+    child = {"process": "event.city", "category": "litter", "title": {"zh": "再开", "en": "Again"}}
+    other = policies.clean(
+        declarations.read_yaml(declarations.DATA / "processes/supervise.yaml")[0]
+    )
+    other["escalate"] = [{"at": 1.0, "do": "late", "child": child}]
+    with pytest.raises(DeclarationError, match="for ever"):
+        publish(other)
+    other["escalate"][0]["child"] = child | {"process": "event.supervise", "category": "overdue"}
+    with pytest.raises(DeclarationError, match="for ever"):
+        publish(other)
+
+
+def test_a_clock_that_jumps_gives_no_time_away_and_tells_nothing_twice() -> None:
+    case = report()
+    # Set back by two hours: what was entered lies in the future now.
+    run(
+        "update twin.\"case\" set clock_from = clock_from + interval '2 hours', "
+        "entered_at = entered_at + interval '2 hours' where id = :id",
+        id=case["id"],
+    )
+    case = act(case, "ask", DISPATCHER, reason="哪里")
+    assert case["used_s"] == 0 and case["remaining_s"] == case["clock_s"]
+    case = act(case, "answer", DISPATCHER, note="东侧")
+    assert (case["due_at"] - datetime.now(UTC)).total_seconds() <= case["clock_s"]
+    # Set forward by three days, and back again: each level is told once.
+    for sign in "-+":
+        run(
+            f"update twin.\"case\" set clock_from = clock_from {sign} interval '3 days', next_at = "
+            "case when next_at is null then null else now() end where id = :id",
+            id=case["id"],
+        )
+        for _ in range(3):
+            with db.engine("app").begin() as conn:
+                cases.escalate_due(conn)
+    with db.engine("app").connect() as conn:
+        told = conn.execute(
+            text(
+                "select count(*) from twin.journal where subject = :i "
+                "and action in ('warn', 'late', 'supervise', 'report')"
+            ),
+            {"i": case["id"]},
+        ).scalar_one()
+    assert told == 1
+
+
 def test_automatic_steps_that_go_round_are_not_published() -> None:
     doc = edition()
     doc["actions"] = {**doc["actions"], "back": {

@@ -232,6 +232,33 @@ def test_a_sheet_of_the_hotline_is_queued_with_what_is_missing(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"open_dt": "2036-01-01 00:00:00"}, "clock"),
+        ({"open_dt": "1970-01-01 00:00:00"}, "clock"),
+        ({"open_dt": "2018-01-05 00:00:00", "closed_dt": "2018-01-04 00:00:00"}, "jumps"),
+        ({"closed_dt": "2036-01-01 00:00:00"}, "clock"),
+        ({"open_dt": "not yet"}, "opened_at"),
+        ({"sla_target_dt": "2010-01-01 00:00:00"}, None),  # a target of before is kept, and missed
+    ],
+)
+def test_times_of_a_source_whose_clock_jumps_are_refused_with_the_reason(
+    said: dict[str, str], why: str | None
+) -> None:
+    record = {"case_enquiry_id": f"j{said}"[:100], "type": "Bed Bugs", "case_title": "Bugs", "closure_reason": "",
+              "open_dt": "2018-01-02 09:00:00", "closed_dt": "2018-01-03 09:00:00", "latitude": "42.3",
+              "longitude": "-71.0", "on_time": "OVERDUE"} | said  # fmt: skip
+    counts = mapped.Counts()
+    with db.engine("app").begin() as conn:
+        made = mapped.source(conn, "boston311")
+        case = mapped.receive(conn, made, record, counts, actor=SYSTEM)
+    if why is None:
+        assert case is not None and case["data"]["on_time"] is False
+        return
+    assert case is None and why in " ".join(counts.reasons)
+
+
+@pytest.mark.parametrize(
     ("name", "raw"),
     [
         ("a.xlsx", b"no zip"),
