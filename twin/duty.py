@@ -6,6 +6,7 @@ only their guards are evaluated. A guard that fails to evaluate leaves the case 
 
 from __future__ import annotations
 
+import time as time_module
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time
@@ -137,12 +138,28 @@ _OPEN = text("select code from twin.organisation where code = :c and not closed"
 def _organisation(conn: Connection, to: str, case: Mapping[str, Any]) -> str | None:
     """Return the organisation that a row means at the place of a case."""
     if to in ("district", "street"):
-        if case[to] is None:
-            return None
-        return conn.execute(_BY_PLACE, {"type": to, "place": case[to]}).scalar()
+        return None if case[to] is None else _seated(conn, to, case[to])
     if to == "contractor":
         return _contractor(conn, case)
     return conn.execute(_OPEN, {"c": to}).scalar()
+
+
+_KEEP_S, _MANY = 1.0, 4_000
+_seats: dict[tuple[str, str, str], tuple[float, str | None]] = {}
+
+
+def _seated(conn: Connection, to: str, place: str) -> str | None:
+    """Return who answers for a place; asked at every registering, changed a few times a year."""
+    at = conn.engine.url
+    key = (f"{at.host}:{at.port}/{at.database}", to, place)
+    known = _seats.get(key)
+    if known is not None and known[0] > time_module.monotonic():
+        return known[1]
+    found = conn.execute(_BY_PLACE, {"type": to, "place": place}).scalar()
+    if len(_seats) >= _MANY:
+        _seats.clear()
+    _seats[key] = (time_module.monotonic() + _KEEP_S, found)
+    return found
 
 
 def _contractor(conn: Connection, case: Mapping[str, Any]) -> str | None:
