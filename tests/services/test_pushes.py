@@ -133,7 +133,7 @@ def test_a_body_of_another_shape_is_refused_with_the_place(
 def partners(api: Api) -> list[dict[str, str]]:
     with db.engine("app").begin() as conn:
         made = [
-            keys.issue(conn, keys.Wanted(name=f"P{i}", acts=("event.report",), clearance=2, districts=where), "t")
+            keys.issue(conn, keys.Wanted(name=f"P{i}", acts=("event.report",), districts=where), "t")
             for i, where in enumerate((None, [minicity.WEST]))
         ]  # fmt: skip
     return [{"Authorization": f"Bearer {token}"} for _, token in made]

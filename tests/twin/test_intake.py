@@ -198,6 +198,17 @@ def test_reports_merge_by_themselves_only_where_it_is_declared() -> None:
     publish("merge", doc)
 
 
+def test_the_shipped_rule_joins_what_is_nearly_certain_and_no_emergency() -> None:
+    spot = {"lon": 121.4468, "lat": 31.2351}
+    words = "银翔路菜场后门一大袋生活垃圾散落，野猫在翻"
+    first = take(**spot, description=words).case
+    again = take(**spot, description=words + "。").case
+    assert (again["state"], again["data"]["merged_into"]) == ("merged", first["code"])
+    tree = spot | {"category": "fallen_tree", "description": "香樟树倒伏压住非机动车道"}
+    assert take(**tree).case["state"] != "merged"
+    assert take(**tree).case["state"] != "merged", "a person joins emergencies"
+
+
 # --- files
 
 
