@@ -16,7 +16,7 @@ from sqlalchemy import text
 from ingest import reports
 from tests import minicity, real
 from tests.twin.test_cases import DISPATCHER, act
-from twin import cases, db, declarations, filtering, intake, mapped, policies
+from twin import cases, db, declarations, filtering, intake, mapped, merging, policies
 from twin.errors import BadRequest, DeclarationError, Unreadable
 from twin.intake import Draft
 from twin.scope import ANONYMOUS, SYSTEM
@@ -199,6 +199,10 @@ def test_reports_merge_by_themselves_only_where_it_is_declared() -> None:
 
 
 def test_the_shipped_rule_joins_what_is_nearly_certain_and_no_emergency() -> None:
+    for i in range(8):  # a city that has heard such words before
+        take(description=f"弄堂{i}口一大袋生活垃圾散落")
+        take(description=f"第{i}盏景观灯不亮", category="lamp_out")
+    merging._known.clear()
     spot = {"lon": 121.4468, "lat": 31.2351}
     words = "银翔路菜场后门一大袋生活垃圾散落，野猫在翻"
     first = take(**spot, description=words).case
