@@ -28,7 +28,8 @@ MODULES = (
     "twin.duty",
     "twin.scheduling",
     "twin.filtering",
-    "twin.intake",
+    "twin.mapped",
+    "twin.outgoing",
     "twin.plans.model",
     "twin.scenes",
 )

@@ -42,6 +42,8 @@ export type Selected = { type: "event"; id: string } | { type: "thing"; key: str
 export const selected = signal<Selected>(null);
 export const hovered = signal<string | null>(null);
 export const thing = signal<Thing | null>(null);
+/** The outline of the open event, where a machine has seen one. */
+export const outline = signal<GeoJSON.Geometry | null>(null);
 export const proposals = signal<{ event: string; data: Proposals; hot: string | null } | null>(null);
 export const reporting = signal<LonLat | null>(null);
 export const menu = signal<{ x: number; y: number; at: LonLat } | null>(null);
