@@ -30,6 +30,7 @@ MODULES = (
     "twin.filtering",
     "twin.mapped",
     "twin.outgoing",
+    "twin.contacts",
     "twin.plans.model",
     "twin.scenes",
 )
