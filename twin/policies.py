@@ -31,6 +31,7 @@ MODULES = (
     "twin.intake",
     "twin.plans.model",
     "twin.scenes",
+    "twin.boards",
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from layers import catalogue as layer_tree
@@ -12,7 +12,7 @@ from layers import live, style
 from services.layers import repository
 from services.web import collections
 from services.web.auth import Caller
-from twin import catalogue, db, levels
+from twin import catalogue, db, levels, terrain
 from twin.kinds import Kind
 from twin.scope import Actor
 from twin.settings import settings
@@ -31,10 +31,12 @@ def _from_landing() -> list[dict[str, Any]]:
 collections.landing.append(_from_landing)
 
 
-def _kinds(actor: Actor) -> tuple[dict[str, Kind], frozenset[str]]:
-    """Return the kinds of the caller, and those of which levels of detail are kept."""
+def _kinds(actor: Actor) -> tuple[dict[str, Kind], frozenset[str], dict[str, Any] | None]:
+    """Return the kinds of the caller, those of which levels of detail are kept, and the heights."""
     with db.engine("app").connect() as conn:
-        return catalogue.readable(conn, actor), levels.kept(conn)
+        ground = terrain.current(conn)
+        known = catalogue.readable(conn, actor)
+        return known, levels.kept(conn), ground.json() if ground else None
 
 
 @router.get("/styles/{theme}.json")
@@ -44,8 +46,9 @@ def map_style(theme: str, request: Request, actor: Caller, lang: Lang = "zh-CN")
     origin = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
     if settings().public_url.startswith("https://"):
         origin = origin.replace("http://", "https://", 1)
-    kinds, levelled = _kinds(actor)
-    return JSONResponse(style.build(theme, kinds, lang, origin, levelled), headers=PRIVATE)
+    kinds, levelled, heights = _kinds(actor)
+    made = style.build(theme, kinds, lang, origin, levelled, heights)
+    return JSONResponse(made, headers=PRIVATE)
 
 
 @router.get("/styles")
@@ -70,8 +73,25 @@ def tree(
     actor: Caller, theme: Annotated[str, Query(pattern="^(night|day)$")] = "night"
 ) -> dict[str, Any]:
     """Return the layer tree with its legend."""
-    kinds, levelled = _kinds(actor)
-    return layer_tree.tree(kinds, theme, levelled)
+    kinds, levelled, heights = _kinds(actor)
+    return layer_tree.tree(kinds, theme, levelled, heights)
+
+
+@router.get(
+    "/terrain/{z}/{x}/{y}.png", response_class=Response,
+    responses={200: {"content": {"image/png": {}}}, 204: {"description": "Nothing known there"}},
+)  # fmt: skip
+def heights(
+    z: Annotated[int, Path(ge=0, le=22)], x: Annotated[int, Path(ge=0, lt=2**22)],
+    y: Annotated[int, Path(ge=0, lt=2**22)], of: Annotated[str, Query(max_length=16)] = "",
+) -> Response:  # fmt: skip
+    """Return heights of the ground in Terrarium's coding; `of` names the set, so that it may be kept."""
+    with db.engine("app").connect() as conn:
+        found = terrain.picture(conn, z, x, y)
+    if found is None:
+        return Response(status_code=204)
+    kept = {"Cache-Control": "public, max-age=86400, immutable"} if of else PRIVATE
+    return Response(found, media_type="image/png", headers=kept)
 
 
 @router.get("/layers/places.geojson")

@@ -9,7 +9,11 @@ from typing import Annotated
 
 import typer
 
+from gis import terrain
 from ingest import reports
+from twin import db
+from twin import terrain as ground
+from twin.errors import BadRequest
 from ui.terminal.output import finish
 
 group = typer.Typer(help="Take files of other systems.", no_args_is_help=True)
@@ -32,6 +36,32 @@ def events(
         *(f"  {n} × {why}" for why, n in sorted(done.reasons.items(), key=lambda r: -r[1])[:10]),
     ]
     finish(said, "\n".join(lines), partly=done.refused > 0)
+
+
+@group.command("terrain")
+def heights(
+    file: Annotated[Path, typer.Argument(help="GeoTIFF with an EPSG code, or SRTM .hgt")],
+) -> None:
+    """Show the ground's heights of a file: shade and relief, instead of those before."""
+    try:
+        grid = terrain.read(file)
+    except ValueError as why:
+        raise BadRequest(f"{file.name} cannot be taken: {why}.") from why
+    with db.engine("app").begin() as conn:
+        made = ground.take(conn, file.name, grid, "cli")
+    finish(
+        made.json(),
+        f"{made.name}: {made.lowest_m:.0f} to {made.highest_m:.0f} m, a height every "
+        f"{made.step_m:.0f} m, tiles to zoom {made.finest}",
+    )
+
+
+@group.command("no-terrain")
+def flat() -> None:
+    """Show no heights any more."""
+    with db.engine("app").begin() as conn:
+        before = ground.withdraw(conn, "cli")
+    finish(before.json() if before else {}, "the ground is flat again" if before else "it was flat")
 
 
 def _progress(read: int) -> None:

@@ -41,7 +41,8 @@ export interface Category { key: string; title: Titled; service_code: string; se
 export interface Card { key: string; title: Titled; value: number | null; unit: Titled | string | null; delta: number | null; delta_base: Titled | string | null; level: "good" | "warn" | "bad" | "none"; list: string | null }
 export interface Bin { from: string; to: string; opened: number; closed: number; late: number }
 export interface Legend { label: Titled; color: string; token?: string; shape: string }
-export interface LayerNode { id: string; title: Titled; kind: string; type: string; visible: boolean; min_zoom: number; legend: Legend[]; style_layers: string[] }
+export interface LayerNode { id: string; title: Titled; kind: string; type: string; visible: boolean; min_zoom: number; legend: Legend[]; style_layers: string[];
+  heights?: { lowest_m: number; highest_m: number; step_m: number; name: string; at: string } }
 export interface LayerBranch { id: string; title: Titled; layers: string[] }
 export interface LayerGroup { id: string; title: Titled; layers: LayerNode[]; databases: LayerBranch[] }
 export interface LayerTree { groups: LayerGroup[] }

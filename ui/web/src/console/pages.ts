@@ -22,6 +22,7 @@ export const pages: Page[] = [
   { path: "products", title: "prod.title", icon: "package", load: () => import("./products/page"), act: "map.read" },
   { path: "alarms", title: "alm.title", icon: "siren", load: () => import("./alarms/page"), act: "alarm.read" },
   { path: "indicators", title: "ind.title", icon: "gauge", load: () => import("./indicators/page"), act: "map.read" },
+  { path: "boards", title: "boards.title", icon: "layout-dashboard", load: () => import("./boards/page"), act: "event.read" },
   { path: "acceptance", title: "acc.title", icon: "shield-check", load: () => import("./acceptance/page"), act: "map.read" },
   { path: "accounts", title: "console.accounts", icon: "users", load: () => import("./accounts/page"), act: "user.read" },
   { path: "audit", title: "console.audit", icon: "shield-check", load: () => import("./audit/page"), act: "audit.read" },

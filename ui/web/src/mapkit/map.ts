@@ -14,12 +14,15 @@ export interface MapOptions {
   zoom: number;
   bounds?: [number, number, number, number];
   hash?: boolean;
+  /** The ground comes first: live layers are drawn from `goLive` on, so that their set-up does not delay it. */
+  groundFirst?: boolean;
   onPick?(info: PickingInfo | null, point: { x: number; y: number }): void;
 }
 
 export interface TwinMap {
   map: maplibregl.Map;
   overlay: MapLibreOverlay;
+  goLive(): void;
   /** Replace one named group of live layers; groups are drawn in the order in which they were first named. */
   setGroup(name: string, layers: Layer[]): void;
   setTheme(theme: Theme, lang: string): void;
@@ -29,6 +32,9 @@ export interface TwinMap {
 }
 
 const styleUrl = (theme: Theme, lang: string) => `/styles/${theme}.json?lang=${lang}`;
+
+// Workers start while style and data are still on their way.
+maplibregl.prewarm();
 
 export function createMap(options: MapOptions): TwinMap {
   let theme = options.theme;
@@ -61,7 +67,13 @@ export function createMap(options: MapOptions): TwinMap {
 
   const groups = new Map<string, Layer[]>();
   const overlay = new MapLibreOverlay({ interleaved: false, layers: [], pickingRadius: 6 });
-  map.addControl(overlay as unknown as maplibregl.IControl);
+  let live = false;
+  const goLive = () => {
+    if (live) return;
+    live = true;
+    map.addControl(overlay as unknown as maplibregl.IControl);
+  };
+  if (!options.groundFirst) goLive();
 
   const retile = () => {
     for (const [id, source] of Object.entries(map.getStyle()?.sources ?? {})) {
@@ -73,7 +85,7 @@ export function createMap(options: MapOptions): TwinMap {
   map.on("style.load", () => moment && retile());
 
   return {
-    map, overlay,
+    map, overlay, goLive,
     setGroup(name, layers) {
       groups.set(name, layers);
       overlay.setProps({ layers: [...groups.values()].flat() });

@@ -48,6 +48,18 @@ function More({ layer }: { layer: LayerNode }) {
   );
 }
 
+/** Hills: a flat city says so, and offers to show them higher than they are. */
+function Relief({ layer }: { layer: LayerNode }) {
+  const h = layer.heights!;
+  const range = h.highest_m - h.lowest_m;
+  return (
+    <div class="more-of">
+      <label class="small muted">{t("terrain.relief")}<input type="range" min={1} max={20} step={1} value={s.relief.value} aria-label={t("terrain.relief")} onInput={(e) => (s.relief.value = Number(e.currentTarget.value))} /><b>×{s.relief.value}</b></label>
+      <p class="small muted">{t("terrain.range", { low: num(Math.round(h.lowest_m)), high: num(Math.round(h.highest_m)), step: num(Math.round(h.step_m)) })}{range < 150 && ` ${t("terrain.flat")}`}{!s.threeD.value && ` ${t("terrain.3d")}`}</p>
+    </div>
+  );
+}
+
 const GATHERINGS: s.Gathering[] = ["auto", "points", "clusters", "hexagons", "heat"];
 
 function Gathered() {
@@ -73,6 +85,7 @@ function Row({ layer }: { layer: LayerNode }) {
       </label>
       {more && <More layer={layer} />}
       {layer.id === "events" && !off && <Gathered />}
+      {layer.heights && !off && <Relief layer={layer} />}
       {layer.legend.length > 1 && !off && (
         <ul class="legend">{layer.legend.map((mark) => <li><Swatch mark={mark} /><span>{tt(mark.label)}</span></li>)}</ul>
       )}

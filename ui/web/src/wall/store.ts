@@ -9,7 +9,7 @@ export type Range = "1h" | "6h" | "24h" | "7d" | "30d";
 export const RANGES: Record<Range, number> = { "1h": 3600e3, "6h": 6 * 3600e3, "24h": 24 * 3600e3, "7d": 7 * 86400e3, "30d": 30 * 86400e3 };
 /** How events are gathered on the map; auto chooses by how many there are and how near one looks. */
 export type Gathering = "auto" | "points" | "clusters" | "heat" | "hexagons";
-export type PanelName = "layers" | "topic" | "select" | "measure" | "plot" | "cameras" | "compare" | "screens" | "scenes" | "plans";
+export type PanelName = "layers" | "topic" | "select" | "measure" | "plot" | "fences" | "cameras" | "compare" | "screens" | "scenes" | "plans";
 
 export const config = signal<Config>(null as never);
 export const session = signal<Session>(null as never);
@@ -17,6 +17,8 @@ export const tree = signal<LayerTree>({ groups: [] });
 export const hidden = signal<Set<string>>(new Set());
 /** How opaque a layer is, 0 to 1; what is not named is as the style says. */
 export const opacity = signal<Map<string, number>>(new Map());
+/** How many times higher than it is the ground is shown in 3D. */
+export const relief = signal(3);
 export const gathering = signal<Gathering>("auto");
 export interface Fresh { things: number; freshest: string; in_time: boolean | null }
 export const freshness = signal<Record<string, Fresh>>({});
@@ -187,7 +189,7 @@ let cardsDue = 0;
 let caughtTimer = 0;
 
 /** What the wall has cost and taken since it was opened: for figures, and for whoever wonders why a screen is slow. */
-export const spent = { movers_ms: 0, frames: 0, entries: 0 };
+export const spent = { movers_ms: 0, frames: 0, drawings: 0, entries: 0 };
 
 function heard(entry: Entry): void {
   spent.entries += 1;
