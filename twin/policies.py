@@ -32,6 +32,7 @@ MODULES = (
     "twin.plans.model",
     "twin.scenes",
     "twin.boards",
+    "twin.styles",
 )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 
 from layers import catalogue as layer_tree
 from layers import live, style
 from services.layers import repository
 from services.web import collections
-from services.web.auth import Caller
-from twin import catalogue, db, levels, terrain
+from services.web.auth import Caller, Person
+from twin import catalogue, db, levels, policies, styles, terrain
+from twin.errors import BadRequest
 from twin.kinds import Kind
 from twin.scope import Actor
 from twin.settings import settings
@@ -31,29 +34,58 @@ def _from_landing() -> list[dict[str, Any]]:
 collections.landing.append(_from_landing)
 
 
-def _kinds(actor: Actor) -> tuple[dict[str, Kind], frozenset[str], dict[str, Any] | None]:
-    """Return the kinds of the caller, those of which levels of detail are kept, and the heights."""
+def _kinds(
+    actor: Actor, doc: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Kind], frozenset[str], dict[str, Any] | None]:
+    """Return the kinds of the caller as they are drawn, those with levels of detail, and the heights."""
     with db.engine("app").connect() as conn:
         ground = terrain.current(conn)
-        known = catalogue.readable(conn, actor)
+        known = styles.changed(catalogue.readable(conn, actor), doc or styles.running(conn))
         return known, levels.kept(conn), ground.json() if ground else None
+
+
+def _origin(request: Request) -> str:
+    """Return what stands before every address: MapLibre's worker asks for tiles and knows no page."""
+    origin = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
+    if settings().public_url.startswith("https://"):
+        origin = origin.replace("http://", "https://", 1)
+    return origin
 
 
 @router.get("/styles/{theme}.json")
 def map_style(theme: str, request: Request, actor: Caller, lang: Lang = "zh-CN") -> Response:
     """Return the MapLibre style `night`, `day`, `wall` or `mobile` of what the caller may see."""
-    # MapLibre's worker asks for tiles itself and knows no page to resolve a path against.
-    origin = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
-    if settings().public_url.startswith("https://"):
-        origin = origin.replace("http://", "https://", 1)
     kinds, levelled, heights = _kinds(actor)
-    made = style.build(theme, kinds, lang, origin, levelled, heights)
+    made = style.build(theme, kinds, lang, _origin(request), levelled, heights)
     return JSONResponse(made, headers=PRIVATE)
+
+
+class Draft(BaseModel):
+    """A document of styles that somebody is writing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    document: dict[str, Any]
+    theme: Literal["night", "day"] = "night"
+    lang: Literal["zh-CN", "en"] = "zh-CN"
+
+
+@router.post("/api/v1/styles/try")
+def tried(body: Draft, request: Request, person: Person) -> dict[str, Any]:
+    """Return the map style as a draft of layer styles would make it; nothing is written."""
+    person.need("policy.write")
+    with db.engine("app").connect() as conn:
+        said = policies.check(conn, styles.KIND_OF, body.document)
+    if said["faults"]:
+        first = said["faults"][0]
+        raise BadRequest(f"{'.'.join(map(str, first['path']))}: {first['why']}")
+    kinds, levelled, heights = _kinds(person, body.document)
+    return style.build(body.theme, kinds, body.lang, _origin(request), levelled, heights)
 
 
 @router.get("/styles")
 @router.get("/ogc/styles")
-def styles() -> dict[str, Any]:
+def offered() -> dict[str, Any]:
     """List the styles (OGC API Styles)."""
     at = f"{settings().public_url}/styles"
     return {

@@ -23,6 +23,7 @@ export const pages: Page[] = [
   { path: "alarms", title: "alm.title", icon: "siren", load: () => import("./alarms/page"), act: "alarm.read" },
   { path: "indicators", title: "ind.title", icon: "gauge", load: () => import("./indicators/page"), act: "map.read" },
   { path: "boards", title: "boards.title", icon: "layout-dashboard", load: () => import("./boards/page"), act: "event.read" },
+  { path: "layers", title: "styles.title", icon: "spray-can", load: () => import("./styles/page"), act: "map.read" },
   { path: "acceptance", title: "acc.title", icon: "shield-check", load: () => import("./acceptance/page"), act: "map.read" },
   { path: "accounts", title: "console.accounts", icon: "users", load: () => import("./accounts/page"), act: "user.read" },
   { path: "audit", title: "console.audit", icon: "shield-check", load: () => import("./audit/page"), act: "audit.read" },
