@@ -29,6 +29,7 @@ MODULES = (
     "twin.scheduling",
     "twin.filtering",
     "twin.intake",
+    "twin.contacts",
     "twin.plans.model",
     "twin.scenes",
     "twin.boards",

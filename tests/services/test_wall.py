@@ -273,6 +273,28 @@ def test_the_difference_of_two_moments_is_what_was_done_between(api: Api) -> Non
     assert api.get("/api/v1/moments/difference", **backwards).status_code == 400
 
 
+def test_the_board_of_activities_counts_what_lies_at_their_places(api: Api) -> None:
+    own = {"key": "fair", "title": {"zh": "花展", "en": "Flower fair"}, "kinds": ["toilet"],
+           "camera": {"lon": 121.42, "lat": 31.22, "zoom": 14}, "activity": {"radius_m": 800}}  # fmt: skip
+    done = api.post("/api/v1/policies/scene/fair/publish", {"document": own}, "commander")
+    assert done.status_code == 200, done.text
+    inside, outside = report(api, 121.421), report(api, 121.47)
+    said = api.get("/api/v1/boards/activity").json()
+    within = "st_dwithin(x.{0}::geography, st_setsrid(st_makepoint(121.42, 31.22), 4326)::geography, 800)"
+    events = counted(
+        "select count(*) from twin.\"case\" x where process = 'event.city' and closed_at is null "
+        f"and {within.format('point')}"
+    )
+    assert inside and outside and said["figures"]["open"] == events > 0
+    assert sum(one["n"] for one in said["stages"]) == events
+    toilets = counted(f"select count(*) from sanitation.toilet x where {within.format('geom')}")
+    assert {k["kind"]: k["n"] for k in said["kinds"]}["toilet"] == toilets > 0
+    no_place = {**own, "camera": None}
+    del no_place["camera"]
+    asked = api.post("/api/v1/policies/scene/fair/check", {"document": no_place}, "commander")
+    assert asked.json()["faults"]
+
+
 def test_a_board_counts_what_independent_sql_counts(api: Api) -> None:
     report(api, 121.47)
     said = api.get("/api/v1/boards/sanitation").json()

@@ -1,4 +1,4 @@
-"""`twin import events`: a file of reports from another system, through its declared mapping."""
+"""`twin import`: reports of another system through their declared mapping, the address book, official warnings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gis import terrain
-from ingest import reports
+from ingest import people, reports, warnings
 from twin import db
 from twin import terrain as ground
 from twin.errors import BadRequest
@@ -62,6 +62,37 @@ def flat() -> None:
     with db.engine("app").begin() as conn:
         before = ground.withdraw(conn, "cli")
     finish(before.json() if before else {}, "the ground is flat again" if before else "it was flat")
+
+
+@group.command("contacts")
+def contacts(
+    file: Annotated[Path, typer.Argument(help="CSV or XLSX: 姓名 职务 单位 电话 行政区 账号")],
+) -> None:
+    """Take people into the address book; the same file again changes nothing."""
+    done = people.load(file, "terminal")
+    lines = [
+        f"read {done['read']}, written {done['written']}, unchanged {done['unchanged']}, "
+        f"refused {len(done['refused'])}",
+        *(f"  line {one['line']}: {one['why']}" for one in done["refused"][:10]),
+    ]
+    finish(done, "\n".join(lines), partly=bool(done["refused"]))
+
+
+@group.command("warnings")
+def warnings_(
+    files: Annotated[list[Path], typer.Argument(help="CAP 1.2, or XML of a declared sender")],
+) -> None:
+    """Take official warnings in; plans that they are meant for are suggested."""
+    done = warnings.load(files, "terminal")
+    refused = [one for one in done if "refused" in one]
+    lines = [
+        f"{one['file']}: refused: {one['refused']}"
+        if "refused" in one
+        else f"{one['file']}: {one['kind']} {one['color']}, "
+        f"{'new' if one['new'] else 'known already'}, suggested {', '.join(one['suggested']) or '-'}"
+        for one in done
+    ]
+    finish({"files": done, "refused": len(refused)}, "\n".join(lines), partly=bool(refused))
 
 
 def _progress(read: int) -> None:

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "./api";
 import { Cards } from "./boardcards";
 import { Bars, Days, Spark } from "./charts";
-import { day, hm, num, span } from "./format";
+import { day, hm, km, num, span } from "./format";
 import { t, tt, type Key } from "./i18n";
 import { Icon } from "./icon";
 import type { Titled } from "./types";
@@ -13,15 +13,17 @@ export interface Board {
   topic: string; at: string; figures: Figures; districts: (Figures & { code: string; name: string | null })[];
   categories: { category: string; title: Titled; open: number; opened: number }[]; stages: { stage: number; n: number }[];
   days: { day: string; opened: number; closed: number }[]; kinds: { kind: string; title: Titled; icon: string | null; topic: string; n: number; freshest: string | null }[];
+  activities?: Activity[];
 }
+export interface Activity { key: string; title: Titled; lon: number; lat: number; radius_m: number }
 export interface Indicator {
   key: string; title: Titled; group: string; unit: Titled | null; value: number | null; decimals?: number; target: number | null; warn?: number | null; better?: "up" | "down" | null; level: "good" | "warn" | "bad" | "none"; delta: number | null;
   delta_base: Titled | string | null; trend: [string, number | null][]; at: string; things: string | null;
 }
 export interface IndicatorBoard { topic: string; groups: { key: string; title: Titled }[]; indicators: Indicator[] }
 
-export type Part = "figures" | "cards" | "stages" | "days" | "indicators" | "districts" | "categories" | "kinds";
-export const PARTS: Part[] = ["figures", "cards", "stages", "days", "indicators", "districts", "categories", "kinds"];
+export type Part = "activities" | "figures" | "cards" | "stages" | "days" | "indicators" | "districts" | "categories" | "kinds";
+export const PARTS: Part[] = ["activities", "figures", "cards", "stages", "days", "indicators", "districts", "categories", "kinds"];
 export interface CardSaid { indicator: string; title?: Titled; look?: "number" | "trend" | "ranking"; thresholds?: boolean; wide?: boolean }
 /** A board as it is composed: cards and sections in order. */
 export interface Layout { key: string; title: Titled; topic: string; icon?: string; cards: CardSaid[]; parts: Part[] }
@@ -56,7 +58,7 @@ export function Tiles({ f, open }: { f: Figures; open(list: TileKey): void }) {
   return <div class="tiles">{tiles.map(([key, value, level, note, list]) => <button class={level} data-tile={key} onClick={() => open(list)}><span class="name small">{t(key)}</span><span class="value">{value}</span><span class="muted small">{note}</span></button>)}</div>;
 }
 
-export interface BoardHooks { open(list: TileKey): void; district?(code: string): void; kind?(kind: string): void; indicator?(one: Indicator): void }
+export interface BoardHooks { open(list: TileKey): void; district?(code: string): void; kind?(kind: string): void; activity?(one: Activity): void; indicator?(one: Indicator): void }
 
 export interface Detail { definition: { document?: string; where?: string; verified?: boolean }; formula: string | null; by_district: { code: string; name: string | null; value: number | null }[] }
 
@@ -106,6 +108,7 @@ function Section({ part, b, layout, indicators, hooks }: { part: Part; b: Board 
   if (part === "cards") return indicators && <Cards cards={layout.cards} known={indicators.indicators} pick={hooks.indicator} />;
   if (part === "indicators") return indicators && <Indicators board={indicators} pick={hooks.indicator} />;
   if (!b) return null;
+  if (part === "activities") return b.activities?.length ? <><h3>{t("board.activities")}</h3><ul class="activities">{b.activities.map((one) => <li key={one.key}><button data-activity={one.key} disabled={!hooks.activity} onClick={() => hooks.activity?.(one)}><Icon name="tent" /><span class="grow cut">{tt(one.title)}</span><span class="small muted">{t("board.around", { r: km(one.radius_m) })}</span></button></li>)}</ul></> : null;
   if (part === "figures") return <Tiles f={b.figures} open={hooks.open} />;
   if (part === "stages") return <><h3>{t("board.stages")}</h3><ol class="funnel">{b.stages.map((one) => <li><b>{num(one.n)}</b><span class="small muted">{t(`stage.${one.stage}` as Key)}</span></li>)}</ol></>;
   if (part === "days") return <><h3>{t("board.days")}<span class="key small muted"><i class="opened" />{t("time.opened")}<i class="closed" />{t("time.closed")}</span></h3><Days days={b.days} label={(d) => day(d)} /></>;

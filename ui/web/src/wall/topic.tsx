@@ -76,7 +76,7 @@ async function showIndicator(one: Indicator): Promise<void> {
 
 export const HOOKS: BoardHooks = {
   open: (list) => { s.filter.value = list; s.viewOnly.value = false; setSideTab("events"); },
-  district: goDistrict, kind: pickKind, indicator: (one) => void showIndicator(one).catch((why: Error) => s.tell(why.message)),
+  district: goDistrict, kind: pickKind, activity: (one) => { const d = one.radius_m / 90_000; fitBounds([one.lon - d, one.lat - d * 0.86, one.lon + d, one.lat + d * 0.86]); }, indicator: (one) => void showIndicator(one).catch((why: Error) => s.tell(why.message)),
 };
 
 export function TopicPanel() {

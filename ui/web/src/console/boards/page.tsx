@@ -1,7 +1,7 @@
 /** Boards composed without code: which indicators, in which order, how they look; previewed with live figures and on the map. */
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { get } from "../../common/api";
-import { BoardBody, type CardSaid, type Indicator } from "../../common/board";
+import { BoardBody, PARTS, type CardSaid, type Indicator } from "../../common/board";
 import "../../common/board.css";
 import { num, stamp } from "../../common/format";
 import { Icon } from "../../common/icon";
@@ -74,7 +74,7 @@ function Add() {
 
 function Parts() {
   const { parts } = b.draft.value!;
-  const rest = (["figures", "cards", "stages", "days", "indicators", "districts", "categories", "kinds"] as const).filter((one) => !parts.includes(one));
+  const rest = PARTS.filter((one) => !parts.includes(one));
   const write = b.mayWrite();
   return (
     <ol class="parts">
