@@ -5,7 +5,10 @@ export type LonLat = [number, number];
 export interface Session { user: string; name: Titled | string; roles: string[]; districts: string[] | null; crew: string | null; expires_at: string;
   acts: string[]; role_titles: Titled[]; organisation: { code: string; type: string; name: Titled } | null; streets: string[] | null; area: boolean;
   second_factor: boolean; recovery_left: number; first: "password" | "totp" | null; password_until: string | null }
+/** A base map of somebody else, through our own proxy. */
+export interface Basemap { id: string; title: Titled; tiles: string; max_zoom: number; attribution: string; theme?: "night" | "day" }
 export interface Config {
+  basemaps?: Basemap[];
   product: Titled; demo: boolean; generated: Titled | null; insecure: boolean; lang: string; single_sign_on: { title: Titled } | null;
   bounds: [number, number, number, number]; center: LonLat; zoom: number; version: string; time: string;
 }

@@ -150,6 +150,18 @@ function Found({ known }: { known: Map<string, LayerNode> }) {
   );
 }
 
+/** Whose base map lies under everything; nothing to choose where no other is connected. */
+function Basemaps() {
+  const others = s.config.value.basemaps ?? [];
+  if (!others.length) return null;
+  const choice = (id: string, title: string) => <button role="radio" aria-checked={s.basemap.value === id} class={s.basemap.value === id ? "on" : ""} data-basemap={id} onClick={() => (s.basemap.value = id)}>{title}</button>;
+  const shown = others.find((b) => b.id === s.basemap.value);
+  return (
+    <div class="basemaps pad"><div class="chips" role="radiogroup" aria-label={t("basemap.title")}>{choice("", t("basemap.own"))}{others.map((b) => choice(b.id, tt(b.title)))}</div>
+      {shown && <p class="small muted">{shown.attribution}</p>}</div>
+  );
+}
+
 export function Layers() {
   useEffect(() => {
     get<{ layers: Record<string, s.Fresh> }>("/layers/freshness").then((got) => (s.freshness.value = got.layers), (why: Error) => s.tell(why.message));
@@ -159,6 +171,7 @@ export function Layers() {
     <>
       <Head title={t("layers.title")} />
       <label class="seek"><Icon name="search" size={14} /><input type="search" placeholder={t("layers.search")} aria-label={t("layers.search")} value={sought.value} onInput={(e) => (sought.value = e.currentTarget.value)} /></label>
+      <Basemaps />
       <div class="scroll">
         {sought.value.trim() ? <Found known={known} /> : s.tree.value.groups.map((group) => <Group key={group.id} group={group} known={known} />)}
       </div>

@@ -94,6 +94,10 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
     requestAnimationFrame(() => twin.map.easeTo({ padding: padding(), duration: calm() ? 0 : 200 }));
   });
   effect(() => show3d(s.threeD.value));
+  effect(() => {
+    localStorage.setItem("wall.basemap", s.basemap.value);
+    lay(s.basemap.value);
+  });
   effect(() => raise(s.threeD.value && !s.hidden.value.has("terrain"), s.relief.value));
   effect(() => visibility(s.hidden.value));
   effect(() => fade(s.opacity.value));
@@ -105,6 +109,7 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
     faded.clear();
     fade(s.opacity.value);
     show3d(s.threeD.value, false);
+    lay(s.basemap.value);
     raise(s.threeD.value && !s.hidden.value.has("terrain"), s.relief.value);
     drawEvents();
   });
@@ -286,6 +291,21 @@ function show3d(on: boolean, move = true): void {
   const to = on ? { pitch: 58, bearing: -18, zoom: Math.max(map.getZoom(), 14.8) } : { pitch: 0, bearing: 0 };
   if (calm()) map.jumpTo(to);
   else map.easeTo({ ...to, duration: 900 });
+}
+
+/** A base map of somebody else covers our land and streets; names, things and what lives stay above. */
+function lay(id: string): void {
+  const map = twin.map;
+  const style = map.getStyle();
+  if (!style) return;
+  const one = s.config.value.basemaps?.find((b) => b.id === id);
+  if (map.getLayer("basemap") && (map.getSource("basemap") as { tiles?: string[] } | undefined)?.tiles?.[0]?.endsWith(one?.tiles ?? " ")) return;
+  if (map.getLayer("basemap")) map.removeLayer("basemap");
+  if (map.getSource("basemap")) map.removeSource("basemap");
+  if (!one) return;
+  const after = style.layers.findIndex((l) => l.id === "building");
+  map.addSource("basemap", { type: "raster", tiles: [location.origin + one.tiles], tileSize: 256, maxzoom: one.max_zoom, attribution: one.attribution });
+  map.addLayer({ id: "basemap", type: "raster", source: "basemap", paint: { "raster-fade-duration": calm() ? 0 : 200, ...(theme.value === "night" ? { "raster-brightness-max": 0.45, "raster-saturation": -0.6 } : {}) } }, style.layers[after + 1]?.id);
 }
 
 /** The ground rises in 3D, where its heights are known. */

@@ -17,6 +17,8 @@ export const tree = signal<LayerTree>({ groups: [] });
 export const hidden = signal<Set<string>>(new Set());
 /** How opaque a layer is, 0 to 1; what is not named is as the style says. */
 export const opacity = signal<Map<string, number>>(new Map());
+/** Which base map lies under everything: empty is our own. */
+export const basemap = signal(localStorage.getItem("wall.basemap") ?? "");
 /** How many times higher than it is the ground is shown in 3D. */
 export const relief = signal(3);
 export const gathering = signal<Gathering>("auto");
