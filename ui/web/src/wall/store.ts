@@ -232,13 +232,13 @@ export function goLive(): void {
   live_socket = new Live({
     entry: (entry) => { heard(entry); each("entry", entry); },
     tick: ticked,
-    frame: (frame) => {
+    frame: (frame, took_ms) => {
       live.value = { ...live.value, heard: Date.now(), lag_ms: Date.now() + live.value.skew_ms - frame.t_ms };
       if (moment.value !== null) return;
       const began = performance.now();
       movers.apply(frame, began, movers.size === 0);
       spent.frames += 1;
-      spent.movers_ms += performance.now() - began;
+      spent.movers_ms += performance.now() - began + took_ms;
       moverCount.value = movers.size;
       onFrame.forEach((f) => f());
     },
@@ -320,6 +320,7 @@ async function follow(): Promise<void> {
       onFrame.forEach((f) => f());
       await loadEvents();
     } while (wantedAgain);
+    if (moment.value !== null) performance.mark("wall.moment");
   } catch (why) {
     tell((why as Error).message);
   } finally {
