@@ -142,6 +142,14 @@ def build(
     }
 
 
+def shown(made: dict[str, Any]) -> dict[str, Any]:
+    """Return a style with only the layers that are seen at the start, and their sources."""
+    seen = [one for one in made["layers"] if one.get("layout", {}).get("visibility") != "none"]
+    used = {one.get("source") for one in seen}
+    sources_ = {name: source for name, source in made["sources"].items() if name in used}
+    return made | {"layers": seen, "sources": sources_}
+
+
 def _enlarged(layers: list[dict[str, Any]], by: float) -> list[dict[str, Any]]:
     """Return layers whose names, icons and dots are larger."""
     if by == 1.0:

@@ -53,10 +53,16 @@ def _origin(request: Request) -> str:
 
 
 @router.get("/styles/{theme}.json")
-def map_style(theme: str, request: Request, actor: Caller, lang: Lang = "zh-CN") -> Response:
-    """Return the MapLibre style `night`, `day`, `wall` or `mobile` of what the caller may see."""
+def map_style(
+    theme: str, request: Request, actor: Caller, lang: Lang = "zh-CN", shown: bool = False
+) -> Response:
+    """Return the MapLibre style `night`, `day`, `wall` or `mobile` of what the caller may see.
+
+    `shown` leaves out what nobody has chosen yet: a screen that starts adds it when it stands.
+    """
     kinds, levelled, heights = _kinds(actor)
     made = style.build(theme, kinds, lang, _origin(request), levelled, heights)
+    made = style.shown(made) if shown else made
     return JSONResponse(made, headers=PRIVATE)
 
 

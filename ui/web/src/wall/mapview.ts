@@ -104,15 +104,7 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   effect(() => {
     if (s.fresh.value.size) pulse();
   });
-  twin.map.on("style.load", () => {
-    visibility(s.hidden.value);
-    faded.clear();
-    fade(s.opacity.value);
-    show3d(s.threeD.value, false);
-    lay(s.basemap.value);
-    raise(s.threeD.value && !s.hidden.value.has("terrain"), s.relief.value);
-    drawEvents();
-  });
+  twin.map.on("style.load", restyled);
   twin.map.on("move", () => cameraHooks.forEach((f) => f()));
   drawAll();
   marks();
@@ -121,6 +113,19 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   return twin;
 }
 
+/** The style is another or more than it was: lay over it what people chose. */
+function restyled(): void {
+  visibility(s.hidden.value);
+  faded.clear();
+  fade(s.opacity.value);
+  show3d(s.threeD.value, false);
+  lay(s.basemap.value);
+  raise(s.threeD.value && !s.hidden.value.has("terrain"), s.relief.value);
+  drawEvents();
+}
+
+const completed = (): void => void twin.complete().then(restyled, (why: Error) => s.tell(why.message));
+
 /** Note when the ground was first seen, and when everything was: what `bench_wall` reads. */
 function marks(): void {
   const seen = () => {
@@ -128,10 +133,11 @@ function marks(): void {
     twin.map.off("render", seen);
     performance.mark("wall.picture");
     requestAnimationFrame(() => twin.goLive());
+    twin.map.once("idle", completed);
   };
   twin.map.on("render", seen);
   // A network that brings no tiles must not keep back what lives.
-  setTimeout(() => twin.goLive(), 4000);
+  setTimeout(() => { twin.goLive(); completed(); }, 6000);
   twin.map.once("idle", () => performance.mark("wall.full"));
 }
 
