@@ -14,11 +14,13 @@ from sqlalchemy import text
 
 from gis import terrain
 from gis.tiles import tile_of
+from layers import catalogue as layer_tree
+from layers import style
 from services.layers import repository
 from tests import minicity
 from tests.services.conftest import Api
 from tests.services.test_whole_way import submit
-from twin import db
+from twin import catalogue, db, policies, styles
 from twin import terrain as ground
 from twin.errors import BadRequest
 from twin.scope import Actor
@@ -349,30 +351,51 @@ def test_boards_are_composed_and_published(api: Api) -> None:
 
 
 def test_the_ground_rises_when_its_heights_are_taken(api: Api) -> None:
-    tree = api.get("/layers").json()
-    assert "terrain" not in {one["id"] for group in tree["groups"] for one in group["layers"]}
-    assert "terrain" not in api.get("/styles/night.json").json()["sources"]
     heights = np.tile(np.linspace(0, 100, 120, dtype=np.float32), (100, 1))
     grid = terrain.Grid(heights, 121.4, 31.3, 0.001, 0.001, 4326)
     with db.engine("app").begin() as conn:
+        assert ground.current(conn) is None
         made = ground.take(conn, "hills.tif", grid, "cli")
-    style = api.get("/styles/night.json").json()
-    source = style["sources"]["terrain"]
-    assert source["encoding"] == "terrarium" and source["bounds"] == pytest.approx(
-        [121.4, 31.2, 121.52, 31.3]
-    )
-    assert [one["id"] for one in style["layers"] if one.get("source") == "terrain"] == ["terrain-shade"]  # fmt: skip
-    z, x, y = tile_of(121.46, 31.25, made.finest)
-    got = api.get(f"/terrain/{z}/{x}/{y}.png")
-    assert got.status_code == 200 and got.headers["content-type"] == "image/png"
-    assert api.get("/terrain/12/0/0.png").status_code == 204
-    nodes = [one for group in api.get("/layers").json()["groups"] for one in group["layers"]]
-    node = next(one for one in nodes if one["id"] == "terrain")
+        kinds = catalogue.all_kinds(conn)
+    built = style.build("night", kinds, heights=made.json())
+    source = built["sources"]["terrain"]
+    assert source["encoding"] == "terrarium"
+    assert source["bounds"] == pytest.approx([121.4, 31.2, 121.52, 31.3])
+    assert [one["id"] for one in built["layers"] if one.get("source") == "terrain"] == [
+        "terrain-shade"
+    ]
+    tree = layer_tree.tree(kinds, heights=made.json())["groups"]
+    node = next(one for group in tree for one in group["layers"] if one["id"] == "terrain")
     assert node["heights"]["highest_m"] == 100
+    z, x, y = tile_of(121.46, 31.25, made.finest)
+    with db.engine("app").connect() as conn:
+        assert (ground.picture(conn, z, x, y) or b"").startswith(b"\x89PNG")
+        assert ground.picture(conn, 12, 0, 0) is None
     assert counted("select count(*) from twin.journal where class = 'terrain'") == 1
     with db.engine("app").begin() as conn:
         ground.withdraw(conn, "cli")
-    assert "terrain" not in api.get("/styles/night.json").json()["sources"]
+        assert ground.current(conn) is None and ground.picture(conn, z, x, y) is None
+
+
+def test_a_style_draws_a_layer_otherwise_and_a_lean_one_leaves_out(api: Api) -> None:
+    doc = {"key": "layers", "title": {"zh": "样式", "en": "Styles"},
+           "kinds": {"toilet": {"icon": "star", "ink": "critical", "opacity": 0.5, "named": False}}}  # fmt: skip
+    with db.engine("app").connect() as conn:
+        assert policies.check(conn, "style", doc)["faults"] == []
+        far = {**doc, "kinds": {"toilet": {"min_zoom": 7}, "no_kind": {"shown": True}}}
+        assert len(policies.check(conn, "style", far)["faults"]) == 2
+        kinds = catalogue.all_kinds(conn)
+    plain, drawn = (style.build("night", k) for k in (kinds, styles.changed(kinds, doc)))
+    before, after = (
+        next(one for one in made["layers"] if one["id"] == "toilet") for made in (plain, drawn)
+    )
+    assert before["layout"]["icon-image"] == "kind:toilet:sanitation"
+    assert after["layout"]["icon-image"] == "kind:star:critical"
+    assert after["paint"]["icon-opacity"][4] == 0.5 * before["paint"]["icon-opacity"][4]
+    assert "text-field" in before["layout"] and "text-field" not in after["layout"]
+    lean = style.shown(plain)
+    assert 10 < len(lean["layers"]) < len(plain["layers"]) / 2
+    assert {one.get("source") for one in lean["layers"]} - {None} == set(lean["sources"])
 
 
 def test_heights_outside_the_city_are_refused(api: Api) -> None:
