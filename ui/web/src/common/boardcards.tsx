@@ -35,7 +35,7 @@ function Bullet({ one }: { one: Indicator }) {
 function Delta({ one }: { one: Indicator }) {
   if (one.delta === null || one.delta === 0) return null;
   const good = one.better ? (one.delta > 0) === (one.better === "up") : null;
-  return <span class={`delta small ${good === null ? "muted" : good ? "good" : "bad"}`}>{one.delta > 0 ? "▲" : "▼"} {num(Math.abs(one.delta), one.decimals ?? 1)}<span class="muted"> {tt(one.delta_base)}</span></span>;
+  return <span title={tt(one.delta_base)} class={`delta ${good === null ? "muted" : good ? "good" : "bad"}`}>{one.delta > 0 ? "▲" : "▼"} {num(Math.abs(one.delta), one.decimals ?? 1)}</span>;
 }
 
 /** The first districts of an indicator, read when the card is drawn. */
@@ -51,11 +51,11 @@ function Card({ said, one, open, toggle }: { said: CardSaid; one: Indicator; ope
   const marks = said.thresholds && one.target !== null;
   return (
     <button class={`${one.level}${said.wide ? " wide" : ""}${open ? " on" : ""}`} data-card={one.key} aria-expanded={open} onClick={toggle}>
-      <span class="name small cut" title={name}>{name}</span>
-      <span class="line"><span class="value">{figure(one)}<span class="unit">{unitOf(one)}</span></span>{one.level !== "none" && <span class="sign" title={t(`level.${one.level}`)}>{SIGNS[one.level]}</span>}{said.look === "trend" && <Spark values={one.trend.map((p) => p[1])} width={said.wide ? 180 : 84} height={28} />}</span>
+      <span class="head small"><span class="name grow cut" title={name}>{name}</span><Delta one={one} /></span>
+      <span class="line"><span class="value">{figure(one)}<span class="unit">{unitOf(one)}</span></span>{one.level !== "none" && <span class="sign" title={t(`level.${one.level}`)}>{SIGNS[one.level]}</span>}{said.look === "trend" && <Spark values={one.trend.map((p) => p[1])} width={said.wide ? 180 : 48} height={24} />}</span>
       {said.look === "ranking" && <Ranking one={one} />}
       {marks && <Bullet one={one} />}
-      <span class="foot small muted">{marks ? <span>{t("board.target", { n: num(one.target!) })}{one.warn !== null && one.warn !== undefined && ` · ${t("board.warn", { n: num(one.warn) })}`}</span> : <span />}<Delta one={one} /></span>
+      {marks && <span class="foot small muted">{t("board.target", { n: num(one.target!) })}{one.warn !== null && one.warn !== undefined && ` · ${t("board.warn", { n: num(one.warn) })}`}</span>}
     </button>
   );
 }

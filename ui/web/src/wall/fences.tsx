@@ -77,7 +77,7 @@ function Try({ ask }: { ask: f.FenceAsk }) {
   }, [JSON.stringify([ask.geometry, ask.breach, ask.kinds, ask.codes])]);
   useEffect(() => () => { w.found.value = null; }, []);
   if (!said) return null;
-  return <p class="small fencetry" role="status">{t("fence.try", { inside: num(said.inside), n: num(said.now.length) })}{said.now.length > 0 && <span class="muted cut2">{said.now.slice(0, 6).map((x) => x.name || x.code).join(t("fence.and"))}</span>}</p>;
+  return <p class="small fencetry" role="status">{t("fence.try", { n: num(said.now.length) })}{said.now.length > 0 && <span class="muted cut2">{said.now.slice(0, 6).map((x) => x.name || x.code).join(t("fence.and"))}</span>}</p>;
 }
 
 function Edit({ of, done }: { of: f.Fence | null; done(): void }) {

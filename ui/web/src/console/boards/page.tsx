@@ -40,10 +40,10 @@ function CardRow({ card, i }: { card: CardSaid; i: number }) {
   const write = b.mayWrite();
   return (
     <li class={b.shown.value === card.indicator ? "on" : ""} data-card-row={card.indicator} draggable={write} onDragStart={() => (dragged = i)} onDragOver={(e) => e.preventDefault()} onDrop={(e) => { e.preventDefault(); if (dragged !== null) b.put({ cards: b.moved(cards, dragged, i) }); dragged = null; }}>
-      <button class="grow name" aria-pressed={b.shown.value === card.indicator} title={t("boards.onmap")} onClick={() => (b.shown.value = card.indicator)}><span class="cut">{name}</span><span class="small muted cut">{card.indicator}{one && one.target !== null ? ` · ${t("board.target", { n: num(one.target) })}` : ""}</span>{fault && <span class="small warn cut2">{fault.why}</span>}</button>
+      <button class="grow name" aria-pressed={b.shown.value === card.indicator} title={t("boards.onmap")} onClick={() => (b.shown.value = card.indicator)}><span class="cut">{name}</span><span class="small muted cut">{card.indicator}{one && one.target !== null ? ` · ${t("board.target", { n: num(one.target) })}` : ""}</span>{fault && <span class="small warn cut2">{fault.path[2] === "thresholds" ? t("boards.notarget") : fault.why}</span>}</button>
       <label class="sr" for={`look-${i}`}>{t("boards.look")}</label>
       <select id={`look-${i}`} disabled={!write} value={card.look ?? "number"} onChange={(e) => put({ look: e.currentTarget.value as CardSaid["look"] })}>{LOOKS.map((l) => <option value={l}>{t(`boards.look.${l}` as Key)}</option>)}</select>
-      <label class="tick" title={t("boards.thresholds")}><input type="checkbox" disabled={!write} checked={!!card.thresholds} onChange={(e) => put({ thresholds: e.currentTarget.checked })} />{t("boards.thresholds.short")}</label>
+      <label class="tick" title={t(one && one.target === null ? "boards.notarget" : "boards.thresholds")}><input type="checkbox" disabled={!write || one?.target === null} checked={!!card.thresholds} onChange={(e) => put({ thresholds: e.currentTarget.checked })} />{t("boards.thresholds.short")}</label>
       <label class="tick" title={t("boards.wide")}><input type="checkbox" disabled={!write} checked={!!card.wide} onChange={(e) => put({ wide: e.currentTarget.checked })} />{t("boards.wide.short")}</label>
       {write && (
         <span class="moves">
