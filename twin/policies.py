@@ -33,6 +33,8 @@ MODULES = (
     "twin.contacts",
     "twin.plans.model",
     "twin.scenes",
+    "twin.boards",
+    "twin.styles",
 )
 
 

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from gis import terrain
 from ingest import people, reports, warnings
 from twin import db, mapped, pushes
+from twin import terrain as ground
 from twin.errors import BadRequest
 from ui.terminal.output import finish
 
@@ -49,6 +51,32 @@ def secret(
             raise BadRequest(f"{source} does not take signed pushes (door: signed).")
         said = pushes.renew(conn, source, actor="cli")
     finish({"source": source, "secret": said}, said)
+
+
+@group.command("terrain")
+def heights(
+    file: Annotated[Path, typer.Argument(help="GeoTIFF with an EPSG code, or SRTM .hgt")],
+) -> None:
+    """Show the ground's heights of a file: shade and relief, instead of those before."""
+    try:
+        grid = terrain.read(file)
+    except ValueError as why:
+        raise BadRequest(f"{file.name} cannot be taken: {why}.") from why
+    with db.engine("app").begin() as conn:
+        made = ground.take(conn, file.name, grid, "cli")
+    finish(
+        made.json(),
+        f"{made.name}: {made.lowest_m:.0f} to {made.highest_m:.0f} m, a height every "
+        f"{made.step_m:.0f} m, tiles to zoom {made.finest}",
+    )
+
+
+@group.command("no-terrain")
+def flat() -> None:
+    """Show no heights any more."""
+    with db.engine("app").begin() as conn:
+        before = ground.withdraw(conn, "cli")
+    finish(before.json() if before else {}, "the ground is flat again" if before else "it was flat")
 
 
 @group.command("contacts")
