@@ -28,10 +28,13 @@ MODULES = (
     "twin.duty",
     "twin.scheduling",
     "twin.filtering",
-    "twin.intake",
+    "twin.mapped",
+    "twin.outgoing",
     "twin.contacts",
     "twin.plans.model",
     "twin.scenes",
+    "twin.boards",
+    "twin.styles",
 )
 
 

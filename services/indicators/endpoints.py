@@ -43,11 +43,16 @@ def _day(at: str | None) -> date:
 
 @router.get("/board")
 def board(
-    person: Person, topic: Topic | None = None, district: Code = None, at: Moment = None
-) -> dict[str, Any]:
-    """Return the indicators of a topic with value, target, trend; of a past day with `at`."""
+    person: Person, topic: Topic | None = None, district: Code = None, at: Moment = None,
+    keys: Annotated[str, Query(max_length=4000, pattern="^[a-z0-9_.,]*$")] = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Return the indicators of a topic with value, target, trend; of a past day with `at`.
+
+    `keys` names indicators wanted beside those of the topic (or, without a topic, these alone).
+    """
+    named = frozenset(keys.split(",")) - {""}
     with db.engine("app").connect() as conn:
-        return service.board(conn, person, topic, district, _day(at))
+        return service.board(conn, person, topic, district, _day(at), named)
 
 
 @router.get("/checks")

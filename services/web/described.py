@@ -40,6 +40,8 @@ MEDIA = {
     "/report/find": "text/html",
     "/report/place.js": "text/javascript",
     "/report/{code}": "text/html",
+    "/report/{code}/answer": "text/html",
+    "/report/{code}/visit": "text/html",
     "/ogc/collections/catalogue/items": "application/geo+json",
     "/ogc/collections/catalogue/items/{name}": "application/geo+json",
     "/ogc/collections/{collectionId}/items/{featureId}/history": "application/geo+json",

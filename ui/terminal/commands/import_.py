@@ -9,7 +9,11 @@ from typing import Annotated
 
 import typer
 
+from gis import terrain
 from ingest import people, reports, warnings
+from twin import db, mapped, pushes
+from twin import terrain as ground
+from twin.errors import BadRequest
 from ui.terminal.output import finish
 
 group = typer.Typer(help="Take files of other systems.", no_args_is_help=True)
@@ -17,7 +21,7 @@ group = typer.Typer(help="Take files of other systems.", no_args_is_help=True)
 
 @group.command("events")
 def events(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV or XLSX with headings")],
+    file: Annotated[Path, typer.Argument(help="CSV, TSV or XLSX with headings, or GeoJSON")],
     source: Annotated[str, typer.Option(help="the mapping, a file of data/intake")],
 ) -> None:
     """Take every row as a report; the same file again changes nothing."""
@@ -27,11 +31,52 @@ def events(
     said = done.json() | {"seconds": round(took, 1)}
     lines = [
         f"read {done.read}, accepted {done.accepted}, duplicates {done.duplicates}, "
-        f"incomplete {done.incomplete}, refused {done.refused} ({took:.1f} s)",
+        f"incomplete {done.incomplete}, unsure {done.unsure}, refused {done.refused} ({took:.1f} s)",
         f"verdict on time: as in the file {done.on_time_agree}, otherwise {done.on_time_differ}",
         *(f"  {n} × {why}" for why, n in sorted(done.reasons.items(), key=lambda r: -r[1])[:10]),
     ]
     finish(said, "\n".join(lines), partly=done.refused > 0)
+
+
+@group.command("secret")
+def secret(
+    source: Annotated[
+        str, typer.Argument(help="the mapping, a file of data/intake with door: signed")
+    ],
+) -> None:
+    """Give a platform that pushes a new secret; the one before opens nothing from now on."""
+    with db.engine("app").begin() as conn:
+        made = mapped.source(conn, source)
+        if made.doc.get("door") != "signed":
+            raise BadRequest(f"{source} does not take signed pushes (door: signed).")
+        said = pushes.renew(conn, source, actor="cli")
+    finish({"source": source, "secret": said}, said)
+
+
+@group.command("terrain")
+def heights(
+    file: Annotated[Path, typer.Argument(help="GeoTIFF with an EPSG code, or SRTM .hgt")],
+) -> None:
+    """Show the ground's heights of a file: shade and relief, instead of those before."""
+    try:
+        grid = terrain.read(file)
+    except ValueError as why:
+        raise BadRequest(f"{file.name} cannot be taken: {why}.") from why
+    with db.engine("app").begin() as conn:
+        made = ground.take(conn, file.name, grid, "cli")
+    finish(
+        made.json(),
+        f"{made.name}: {made.lowest_m:.0f} to {made.highest_m:.0f} m, a height every "
+        f"{made.step_m:.0f} m, tiles to zoom {made.finest}",
+    )
+
+
+@group.command("no-terrain")
+def flat() -> None:
+    """Show no heights any more."""
+    with db.engine("app").begin() as conn:
+        before = ground.withdraw(conn, "cli")
+    finish(before.json() if before else {}, "the ground is flat again" if before else "it was flat")
 
 
 @group.command("contacts")
