@@ -14,7 +14,7 @@ interface Band { from_min: number; to_min: number }
 type Bands = GeoJSON.FeatureCollection<GeoJSON.Geometry, Band>;
 export interface Target { code: string; name: string; point: LonLat }
 
-const MINUTES = [5, 10, 15, 20, 30];
+const MINUTES = [5, 10, 15, 20];
 
 function draw(bands: Bands | null): void {
   const top = MINUTES[MINUTES.length - 1]!;
@@ -35,7 +35,7 @@ function show(of: Bands, at: LonLat): void {
   fitBounds(box);
 }
 
-/** The staging places of a response; one opened shows from where it is reached in 10 to 45 minutes. */
+/** The staging places of a response; one opened shows from where it is reached in 5 to 20 minutes. */
 export function Targets({ of }: { of: Target[] }) {
   const [open, setOpen] = useState<string | null>(null);
   const [bands, setBands] = useState<Bands | null>(null);
