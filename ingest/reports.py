@@ -1,9 +1,10 @@
-"""Files of reports from other systems (CSV, TSV, XLSX), read row by row and taken through their declared mapping."""
+"""Files of reports from other systems (CSV, TSV, XLSX, GeoJSON), each record taken through its declared mapping."""
 
 from __future__ import annotations
 
 import csv
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 from sqlalchemy import Connection
 
-from twin import db, intake
+from twin import db, mapped
 from twin.errors import BadRequest, Unreadable
-from twin.intake import Counts, Source
+from twin.mapped import Counts, Source
 from twin.scope import SYSTEM
 
 BATCH = 500
 MAX_FIELD = 1 << 20
+MAX_JSON = 256 << 20
 _ENCODINGS = ("utf-8-sig", "gb18030")
 Progress = Callable[[int], None]
 
@@ -31,8 +33,29 @@ def records(path: Path, sheet: str | None = None) -> Iterator[dict[str, Any]]:
         yield from _workbook(path, sheet)
     elif ending in (".csv", ".tsv", ".txt"):
         yield from _table(path, "\t" if ending == ".tsv" else ",")
+    elif ending in (".geojson", ".json"):
+        yield from _features(path)
     else:
-        raise BadRequest(f"{path.name}: reports come as .csv, .tsv or .xlsx.")
+        raise BadRequest(f"{path.name}: reports come as .csv, .tsv, .xlsx or .geojson.")
+
+
+def _features(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the properties of each feature with its geometry; a feature's own id stands in for `id`."""
+    try:
+        if path.stat().st_size > MAX_JSON:
+            raise Unreadable(f"{path.name} is larger than {MAX_JSON >> 20} MiB; cut it in parts.")
+        said = json.loads(path.read_text(encoding="utf-8-sig"))
+        features = said["features"]
+        if not isinstance(features, list):
+            raise TypeError("features is no list")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as why:
+        raise Unreadable(f"{path.name} cannot be read as a GeoJSON FeatureCollection.") from why
+    for one in features:
+        if not isinstance(one, dict) or not isinstance(one.get("properties") or {}, dict):
+            yield {}
+            continue
+        own = {"id": one["id"]} if "id" in one else {}
+        yield {**own, **(one.get("properties") or {}), "geometry": one.get("geometry")}
 
 
 def _table(path: Path, comma: str) -> Iterator[dict[str, Any]]:
@@ -79,7 +102,7 @@ def load(path: Path, source: str, *, progress: Progress | None = None) -> Counts
     """Take every row of a file; the same file again changes nothing."""
     counts = Counts()
     with db.engine("app").connect() as conn:
-        made = intake.source(conn, source)
+        made = mapped.source(conn, source)
     rows = records(path, made.doc.get("sheet"))
     _check_heads(made, rows, path, counts, progress)
     return counts
@@ -108,4 +131,4 @@ def _take(
     conn: Connection, made: Source, batch: list[Mapping[str, Any]] | list[dict[str, Any]], counts: Counts
 ) -> None:  # fmt: skip
     for record in batch:
-        intake.receive(conn, made, record, counts, actor=SYSTEM)
+        mapped.receive(conn, made, record, counts, actor=SYSTEM)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from twin import db
 from twin.errors import TwinError, Unreadable
@@ -64,11 +65,25 @@ def watch() -> int:
     )
     ready = [Path(path) for at, path in found if time.time() - at >= SETTLED_S][:ONE_PASS]
     for path in ready:
-        said = _one(path, "inbox")
+        said = _whatever(path)
         # Taken first, moved then: killed in between, the file is taken again and changes nothing.
         _aside(path, inbox / (REFUSED if "refused" in said else DONE), said.get("refused"))
         log.info("warning", **{k: v for k, v in said.items() if k != "new"})
     return len(ready)
+
+
+def _whatever(path: Path) -> dict[str, Any]:
+    """Take a file; one that stumbles over a fault of ours is kept aside too, or none would follow."""
+    try:
+        return _one(path, "inbox")
+    except DBAPIError:
+        raise
+    except Exception as why:
+        log.exception("a warning file failed", file=path.name)
+        said = f"an internal fault: {type(why).__name__}"
+        with db.engine("app").begin() as conn:
+            intake.refused(conn, path.name, said, "inbox")
+        return {"file": path.name, "refused": said}
 
 
 def _aside(path: Path, to: Path, why: str | None) -> None:

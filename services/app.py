@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.alarms.endpoints import router as alarms
+from services.basemap.endpoints import router as basemap
 from services.boards.endpoints import router as boards
 from services.catalogue.endpoints import router as catalogue
 from services.changes.endpoints import router as changes
@@ -34,6 +35,7 @@ from services.identity.endpoints import router as identity
 from services.identity.organisations import router as organisations
 from services.identity.sign_in import router as sign_in
 from services.indicators.endpoints import router as indicators
+from services.intake.endpoints import router as intake
 from services.jobs.endpoints import router as jobs
 from services.keys.endpoints import router as keys
 from services.kinds.endpoints import router as kinds
@@ -41,6 +43,7 @@ from services.live.endpoints import router as live
 from services.live.hub import hub
 from services.loads.downloads import router as downloads
 from services.loads.endpoints import router as loads
+from services.open311.endpoints import partners
 from services.open311.endpoints import router as open311
 from services.ota.endpoints import router as ota
 from services.plans.endpoints import router as plans
@@ -113,7 +116,8 @@ def create_app() -> FastAPI:
         desk, events, dispatch, efficiency, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
-        tickets, ota, indicators, policies, wall, citizens, plans, contacts,
+        tickets, ota, indicators, policies, wall, citizens, plans, intake,
+        partners, contacts, basemap,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)

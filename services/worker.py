@@ -17,6 +17,7 @@ from ingest import warnings as cap_files
 from ingest.feed import run as feeds
 from ingest.files import uploads
 from services.dispatch.rolling import Rolling
+from services.open311 import handing
 from services.subscriptions.delivery import Delivery
 from twin import (
     alter,
@@ -56,6 +57,7 @@ ALARM_EVERY_S = 0.2
 NORTH_EVERY_S = 0.5
 DISPATCH_EVERY_S = 1.0
 OUTLOOK_EVERY_S = 10.0
+HAND_ON_EVERY_S = 1.0
 DEVICES_EVERY_S = 5.0
 COUNT_EVERY_S = 5.0
 INBOX_EVERY_S = 2.0
@@ -159,6 +161,7 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(_devices, DEVICES_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Outlook().once, OUTLOOK_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Delivery().once, NORTH_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(handing.once, HAND_ON_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(cap_files.watch, INBOX_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Rolling().once, DISPATCH_EVERY_S), daemon=True),
         # A level half made is undone with its transaction.

@@ -6,6 +6,7 @@ only their guards are evaluated. A guard that fails to evaluate leaves the case 
 
 from __future__ import annotations
 
+import time as time_module
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time
@@ -38,6 +39,8 @@ class Decision:
     nearest_crew: bool = False
     row: int | None = None
     why: str = ""
+    # auto: by itself; suggest: the dispatcher sees it and decides.
+    mode: str = "suggest"
 
     def said(self) -> dict[str, Any]:
         """Return what the case keeps of it."""
@@ -50,6 +53,8 @@ class Duty:
     def __init__(self, doc: Doc) -> None:
         self.key, self.mode = str(doc["key"]), str(doc["mode"])
         self.rows: list[dict[str, Any]] = [dict(row) for row in doc["rows"]]
+        # A row may be surer, or less sure, than its list.
+        self.automatic = any(row.get("mode", self.mode) == "auto" for row in self.rows)
         self.index: dict[tuple[str, str], list[int]] = {}
         for i, row in enumerate(self.rows):
             for category in row.get("category", (ANY,)):
@@ -84,7 +89,7 @@ class Duty:
             return Decision(
                 department=found, hours=row.get("hours"), urgent_hours=row.get("urgent_hours"),
                 nearest_crew=bool(row.get("nearest_crew")), row=i,
-                why=row.get("note", f"row {i + 1}"),
+                why=row.get("note", f"row {i + 1}"), mode=row.get("mode", self.mode),
             )  # fmt: skip
         return Decision(why=missed)
 
@@ -133,12 +138,28 @@ _OPEN = text("select code from twin.organisation where code = :c and not closed"
 def _organisation(conn: Connection, to: str, case: Mapping[str, Any]) -> str | None:
     """Return the organisation that a row means at the place of a case."""
     if to in ("district", "street"):
-        if case[to] is None:
-            return None
-        return conn.execute(_BY_PLACE, {"type": to, "place": case[to]}).scalar()
+        return None if case[to] is None else _seated(conn, to, case[to])
     if to == "contractor":
         return _contractor(conn, case)
     return conn.execute(_OPEN, {"c": to}).scalar()
+
+
+_KEEP_S, _MANY = 1.0, 4_000
+_seats: dict[tuple[str, str, str], tuple[float, str | None]] = {}
+
+
+def _seated(conn: Connection, to: str, place: str) -> str | None:
+    """Return who answers for a place; asked at every registering, changed a few times a year."""
+    at = conn.engine.url
+    key = (f"{at.host}:{at.port}/{at.database}", to, place)
+    known = _seats.get(key)
+    if known is not None and known[0] > time_module.monotonic():
+        return known[1]
+    found = conn.execute(_BY_PLACE, {"type": to, "place": place}).scalar()
+    if len(_seats) >= _MANY:
+        _seats.clear()
+    _seats[key] = (time_module.monotonic() + _KEEP_S, found)
+    return found
 
 
 def _contractor(conn: Connection, case: Mapping[str, Any]) -> str | None:
@@ -174,10 +195,10 @@ def provide(conn: Connection, action: Mapping[str, Any], case: Case) -> dict[str
     duty = running(conn, str(action.get("duty", case["process"])))
     # A list that only suggests is asked when somebody looks, not at every step.
     made = Decision()
-    if duty.mode == "auto":
+    if duty.automatic:
         made = duty.decide(conn, case, datetime.now(UTC))
     return {
-        "mode": duty.mode, "department": made.department, "hours": made.hours or 0,
+        "mode": made.mode, "department": made.department, "hours": made.hours or 0,
         "urgent_hours": made.urgent_hours or 0, "nearest_crew": made.nearest_crew,
         "row": -1 if made.row is None else made.row, "why": made.why,
     }  # fmt: skip
@@ -238,7 +259,15 @@ def _warnings(conn: Connection, doc: Doc) -> list[Fault]:
 
 def _plain(row: Mapping[str, Any]) -> bool:
     """Tell whether a row takes its categories everywhere and at any time."""
-    return not set(row) - {"category", "to", "hours", "urgent_hours", "note", "nearest_crew"}
+    return not set(row) - {
+        "category",
+        "to",
+        "hours",
+        "urgent_hours",
+        "note",
+        "nearest_crew",
+        "mode",
+    }
 
 
 def _simulate(conn: Connection, actor: Actor, doc: Doc, days: int) -> dict[str, Any]:

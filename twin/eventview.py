@@ -12,6 +12,12 @@ from twin import cases, declarations, names
 from twin.scope import Actor
 
 PROCESS = cases.CITY
+# Steps that say nothing to the reporter.
+SILENT = frozenset({
+    "warn", "late", "supervise", "report", "rule_fault", "armed", "deadline", "joined", "parted", "repeat",
+    "migrate", "migrate_undo", "complete", "use", "tags", "review", "filled", "visit", "complain",
+    "handed", "handed_number", "handed_news", "handed_refused",
+})  # fmt: skip
 _SHOWN = "id num code title category severity state holder district street source version".split()
 
 
@@ -75,6 +81,13 @@ class View:
             "provisional": case["provisional"],
             "deadline_verified": said.get("verified", True),
             "rule_fault": data.get("rule_fault"),
+            "doubt": data.get("doubt"),
+            "filled": data.get("filled") or None,
+            "asked": data.get("asked"),
+            "area_m2": data.get("area_m2"),
+            "satisfaction": data.get("satisfaction"),
+            "unplaced": data.get("unplaced") or None,
+            "partners": data.get("partners"),
         }
         shown["actions"] = [] if now else self._actions(said, case, actor)
         return shown

@@ -73,7 +73,16 @@ def append_many(conn: Connection, select_sql: str, params: Mapping[str, Any] | N
 
 # Entries of class security that end no session and change no grant.
 HARMLESS = frozenset(
-    {"login", "login.refused", "refused", "token.issue", "step_up", "key.add", "contact.reveal"}
+    {
+        "login",
+        "login.refused",
+        "refused",
+        "token.issue",
+        "step_up",
+        "key.add",
+        "contact.reveal",
+        "camera.view",
+    }
 )
 
 

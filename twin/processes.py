@@ -154,6 +154,8 @@ def _ties(doc: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], str]]:
         if "undo" in action and "join" not in doc["actions"].get(action["undo"], {}):
             found.append((("actions", name, "undo"), "it names no action that joins"))
         for key, need in action.get("need", {}).items():
+            if need.get("or", key) not in action["need"]:
+                found.append((("actions", name, "need", key, "or"), "it names no other need"))
             if need["type"] == "choice" and not need.get("choices"):
                 found.append((("actions", name, "need", key), "a choice needs choices"))
     return found

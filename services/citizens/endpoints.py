@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParam
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Connection
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from services.citizens import pages, service
 from services.web import plain
 from services.web.limits import Rate, address
-from twin import db
+from twin import db, links
 from twin.errors import TooLarge, TwinError
 from twin.files import MAX_BYTES
 
@@ -60,7 +62,8 @@ async def submit(request: Request, lang: Lang = None) -> Response:
         code = await run_in_threadpool(_store, fields, photo)
     except TwinError as why:
         return plain.answer(pages.refused(why.detail, spoken), why.status)
-    return plain.answer(pages.thanks(code, spoken), 201)
+    proof = links.proof(links.REPORTER, code)
+    return plain.answer(pages.thanks(code, proof, spoken), 201)
 
 
 async def _read(request: Request) -> tuple[dict[str, str], bytes]:
@@ -97,14 +100,54 @@ def find(
 
 
 @router.get("/{code}")
-def story(code: Code, request: Request, lang: Lang = None) -> Response:
-    """Show what became of a report."""
+def story(
+    code: Code, request: Request, lang: Lang = None,
+    k: Annotated[str, Query(max_length=64)] = "",
+) -> Response:  # fmt: skip
+    """Show what became of a report; with its own link also what the reporter is asked."""
     spoken = _language(request, lang)
     try:
         _reads.take(address(request))
         with db.engine("app").connect() as conn:
-            shown = service.story(conn, code)
+            shown = service.story(conn, code, k)
     except TwinError as why:
         said = "none" if why.status == 404 else why.detail
         return plain.answer(pages.refused(said, spoken), why.status)
-    return plain.answer(pages.story(shown, spoken))
+    return plain.answer(pages.story(shown, spoken), script=bool(shown["asked"]))
+
+
+@router.post("/{code}/answer")
+async def answer(code: Code, request: Request, lang: Lang = None) -> Response:
+    """Take what the reporter answers to a question."""
+    return await _told(code, request, lang, service.answer)
+
+
+@router.post("/{code}/visit")
+async def visit(code: Code, request: Request, lang: Lang = None) -> Response:
+    """Take what the reporter thinks of the result."""
+
+    def keep(conn: Connection, which: str, fields: dict[str, str], _photo: bytes) -> None:
+        service.visit(conn, which, fields)
+
+    return await _told(code, request, lang, keep)
+
+
+async def _told(
+    code: str, request: Request, lang: str | None,
+    keep: Callable[[Connection, str, dict[str, str], bytes], None],
+) -> Response:  # fmt: skip
+    spoken = _language(request, lang)
+
+    def store(fields: dict[str, str], photo: bytes) -> dict[str, Any]:
+        with db.engine("app").begin() as conn:
+            keep(conn, code, fields, photo)
+            return service.story(conn, code, fields["k"])
+
+    try:
+        _reports.take(address(request))
+        fields, photo = await _read(request)
+        shown = await run_in_threadpool(store, fields, photo)
+    except TwinError as why:
+        said = "none" if why.status == 404 else why.detail
+        return plain.answer(pages.refused(said, spoken), why.status)
+    return plain.answer(pages.story(shown, spoken, noted=True))

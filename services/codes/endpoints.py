@@ -17,7 +17,7 @@ from services.web import plain
 from services.web.auth import Caller, Person
 from services.web.limits import Rate, address
 from services.web.params import box
-from twin import catalogue, db, files, journal
+from twin import catalogue, db, files, journal, links
 from twin.errors import BadRequest, NotFound, TooMany, TwinError
 
 router = APIRouter(tags=["codes"])
@@ -78,9 +78,9 @@ async def report(code: Code, request: Request, lang: Lang = None) -> Response:
         )
     except TwinError as why:
         return plain.answer(pages.message("error", why.detail, spoken, code=code), why.status)
-    return plain.answer(
-        pages.message("thanks", "thanks_long", spoken, code=code, number=number), 201
-    )
+    proof = links.proof(links.REPORTER, number)
+    said = pages.message("thanks", "thanks_long", spoken, code=code, number=number, proof=proof)
+    return plain.answer(said, 201)
 
 
 def _store(code: str, form: dict[str, str]) -> str:

@@ -103,11 +103,20 @@ def _said(field: Field, value: Any, lang: str, t: dict[str, str]) -> str:
 
 
 def message(
-    heading: str, text: str, lang: str, *, code: str | None = None, number: str = ""
+    heading: str,
+    text: str,
+    lang: str,
+    *,
+    code: str | None = None,
+    number: str = "",
+    proof: str = "",
 ) -> bytes:
     """Return a short page: thanks, refusal, or that there is nothing behind a code."""
     t = _TEXTS[lang]
-    shown = f"<p class=number><code>{escape(number)}</code></p>" if number else ""
+    said = f"<code>{escape(number)}</code>"
+    if proof:
+        said = f'<a href="/report/{escape(number)}?k={proof}&amp;lang={lang}">{said}</a>'
+    shown = f"<p class=number>{said}</p>" if number else ""
     back = f'<p><a href="/c/{escape(code)}?lang={lang}">{t["back"]}</a></p>' if code else ""
     head, said = t.get(heading, heading), t.get(text, text)
     return plain.page(

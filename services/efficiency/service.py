@@ -139,7 +139,9 @@ _RATES = """ select count(*) filter (where valid) as valid,
   count(*) filter (where done and not supervised) as low,
   count(*) filter (where done and severity <= 2) as grave,
   count(*) filter (where done and severity <= 2 and on_time) as grave_on_time,
-  count(*) filter (where done and reworks = 0 and not (data ? 'repeat_of')) as lasting
+  count(*) filter (where done and reworks = 0 and not (data ? 'repeat_of')) as lasting,
+  count(*) filter (where data ? 'satisfaction') as visited,
+  count(*) filter (where data->>'satisfaction' in ('satisfied', 'basic')) as satisfied
   from f"""
 Title = dict[str, str]
 
@@ -154,6 +156,7 @@ def rates(conn: Connection, actor: Actor, span: Span) -> dict[str, Any]:
             "own", "自主发现率（机器或巡查）", "Found by machines or patrols", r.own, r.valid, 80.0
         ),
         _rate("on_time", "按时办结率", "Closed on time", r.on_time, r.closed, 95.0),
+        _rate("satisfied", "回访满意率", "Satisfied when asked", r.satisfied, r.visited, 90.0),
     ]
     early = [
         _rate("early_found", "早发现：自主发现", "Early found: by ourselves", r.own, r.valid, 80.0),

@@ -17,9 +17,15 @@ _WORTH = """
 select c.id, array_remove(array[
   case when c.due_at < now() then 'overdue' end,
   case when c.data ? 'repeat_of' then 'repeated' end,
-  case when coalesce((c.data->>'reworks')::int, 0) > 0 or c.data ? 'restored' then 'reopened' end,
-  case when c.data ? 'complaints' or c.data->>'complained' = 'true' then 'complained' end], null) as reasons
+  case when coalesce((c.data->>'reworks')::int, 0) > 0 or c.data ? 'restored' or c.data ? 'reopened'
+    then 'reopened' end,
+  case when c.data ? 'complaints' then 'complained' end], null) as reasons
 from twin."case" c where c.process = :process and c.closed_at is null and {scope}
+union all
+-- Closed, and somebody was not satisfied: until whoever is asked about it has answered.
+select c.id, array['complained'] from twin."case" c where c.process = :process and c.data ? 'complaints'
+  and c.closed_at > now() - interval '90 days' and exists (select 1 from twin."case" k where k.parent = c.id
+  and k.process = :supervise and k.category = 'complained' and k.closed_at is null) and {scope}
 """
 
 

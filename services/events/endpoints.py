@@ -179,13 +179,21 @@ def act(
 
 @router.get("/tasks")
 def tasks(person: Person) -> dict[str, Any]:
-    """List the open tasks of the caller's crew, the nearest deadline first."""
-    if not person.crew:
-        raise Forbidden("Your account belongs to no crew; ask the administrator to set it.")
+    """List the open tasks of the caller's crew, the nearest deadline first, and what they are asked back."""
     with db.engine("app").connect() as conn:
         view = View(conn)
+        asked_of = [view.show(c, person) for c in repository.asked_back(conn, person)]
+        if not person.crew and not asked_of:
+            raise Forbidden("Your account belongs to no crew; ask the administrator to set it.")
         mine = repository.Asked(holder=person.crew)
-        found, _, _ = repository.listed(conn, person, mine, limit=200, cursor=None)
+        found = (
+            repository.listed(conn, person, mine, limit=200, cursor=None)[0] if person.crew else []
+        )
         shown = [view.show(c, person) for c in found]
-        crew = {"code": person.crew, "name": view.names.get(person.crew)}
-    return {"crew": crew, "tasks": sorted(shown, key=lambda e: e["due_at"] or "9")}
+        name = view.names.get(person.crew or "")
+        crew = {"code": person.crew, "name": name} if person.crew else None
+    return {
+        "crew": crew,
+        "tasks": sorted(shown, key=lambda e: e["due_at"] or "9"),
+        "asked": asked_of,
+    }

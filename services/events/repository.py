@@ -142,6 +142,19 @@ def _after(cursor: str | None) -> tuple[int, int]:
     return offset, offset
 
 
+def asked_back(conn: Connection, actor: Actor) -> list[dict[str, Any]]:
+    """Return what somebody has reported and is asked about, the oldest question first."""
+    scope, params = scope_sql(actor, "c", cases.LEVEL)
+    rows = conn.execute(
+        text(
+            f"select {_COLUMNS} from twin.\"case\" c where c.closed_at is null and c.state = 'asking' "
+            f"and c.process = :process and c.data->>'reporter' = :me and {scope} order by c.entered_at limit 50"
+        ),
+        {**params, "me": actor.user, "process": PROCESS},
+    )
+    return [dict(row._mapping) for row in rows]
+
+
 def at_version(conn: Connection, case_id: Any, moment: datetime) -> dict[str, Any] | None:
     """Return a case as it stood at a moment."""
     row = conn.execute(

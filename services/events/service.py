@@ -70,7 +70,14 @@ def act(
     case = cases.find(conn, actor, key)
     _check_given(conn, actor, params)
     done = cases.perform(conn, case["id"], action, actor=actor, params=params, version=version)
-    return View(conn).show(done, actor)
+    return _whole(View(conn).show(done, actor), done)
+
+
+def _whole(shown: dict[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what only the card of one event shows: outlines would make lists heavy."""
+    extra = ("shape", "visits", "reviews", "grid", "thing", "thing_name", "camera", "camera_name",
+             "confidence")  # fmt: skip
+    return shown | {key: case["data"][key] for key in extra if case["data"].get(key)}
 
 
 def bulk(conn: Connection, actor: Actor, body: Bulk) -> dict[str, Any]:
@@ -130,11 +137,11 @@ def one(conn: Connection, actor: Actor, key: str, moment: datetime | None) -> di
     """Show an event now or at a moment."""
     case = cases.find(conn, actor, key)
     if moment is None:
-        return View(conn).show(case, actor)
+        return _whole(View(conn).show(case, actor), case)
     then = repository.at_version(conn, case["id"], moment)
     if then is None:
         raise NotFound("This event had not been reported at that moment.")
-    return View(conn).show(then, actor, moment)
+    return _whole(View(conn).show(then, actor, moment), then)
 
 
 def story(conn: Connection, actor: Actor, key: str) -> dict[str, Any]:
@@ -151,6 +158,11 @@ _TITLES = {
     "late": {"zh": "超时", "en": "Late"},
     "supervise": {"zh": "升级督办", "en": "Supervised"},
     "rule_fault": {"zh": "规则出错，转人工", "en": "Rule failed, left to a person"},
+    "filled": {"zh": "系统补全", "en": "Filled in from the map"},
+    "handed": {"zh": "已转合作方", "en": "Handed on to the partner"},
+    "handed_number": {"zh": "合作方已编号", "en": "Numbered by the partner"},
+    "handed_news": {"zh": "合作方进展", "en": "News of the partner"},
+    "handed_refused": {"zh": "合作方未接收", "en": "Refused by the partner"},
 }
 
 

@@ -11,7 +11,8 @@ from xml.sax.saxutils import escape
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from services.open311 import service
+from services.open311 import handing, service
+from services.web.auth import Person
 from services.web.limits import Rate, address
 from services.web.params import moment
 from twin import db
@@ -19,6 +20,7 @@ from twin.errors import BadRequest, TooMany, TwinError
 from twin.settings import settings
 
 router = APIRouter(prefix="/open311/v2", tags=["open311"])
+partners = APIRouter(prefix="/api/v1", tags=["open311"])
 MAX_BODY = 64 * 1024
 _reports = Rate(per_minute=30, burst=60)
 
@@ -202,3 +204,10 @@ def updates(code: str, form: str) -> Response:
     except TwinError as why:
         return _refused(form, why)
     return answer(form, "service_request_updates", "request_update", rows)
+
+
+@partners.get("/partners")
+def partners_listed(person: Person) -> list[dict[str, Any]]:
+    """List the partners that get events from us, and how they stand."""
+    with db.engine("app").connect() as conn:
+        return handing.listed(conn)

@@ -10,18 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from services.web.params import place
-from twin import cases, intake, names
+from twin import cases, intake, links, names
 from twin.errors import BadRequest, NotFound
-from twin.eventview import PROCESS
+from twin.eventview import PROCESS, SILENT
 from twin.scope import ANONYMOUS
+from twin.settings import settings
 
 SOURCE = "open311"
 MAX_DESCRIPTION = 4000
-# Steps that say nothing to the reporter.
-SILENT = frozenset({
-    "warn", "late", "supervise", "report", "rule_fault", "armed", "deadline", "joined", "parted", "repeat",
-    "migrate", "migrate_undo", "complete", "use", "tags",
-})  # fmt: skip
 
 
 def services(conn: Connection) -> list[dict[str, Any]]:
@@ -99,7 +95,10 @@ def submit(conn: Connection, form: Mapping[str, str], once_key: str | None) -> d
     notice = "已收到，可凭编号查询办理情况"
     if taken.missing:
         notice = "已收到；位置还不明确，工作人员会核实"
-    return {"service_request_id": taken.case["code"], "service_notice": notice, "account_id": None}
+    code = taken.case["code"]
+    # With this link, and no other, the reporter answers questions and says what they think of the result.
+    link = f"{settings().public_url}/report/{code}?k={links.proof(links.REPORTER, code)}"
+    return {"service_request_id": code, "service_notice": f"{notice}：{link}", "account_id": None}
 
 
 def _place(form: Mapping[str, str]) -> tuple[float, float]:
@@ -156,9 +155,16 @@ def request(conn: Connection, code: str) -> list[dict[str, Any]]:
     return found
 
 
+_STATE = text('select process, process_version, state from twin."case" where id = :id')
+
+
 def _request(conn: Connection, case: dict[str, Any]) -> dict[str, Any]:
     said = cases.definition(conn, case)
     state = said["states"][case["state"]]
+    if case["state"] == "merged" and case["parent"] is not None:
+        # What was told twice is not done: it stands as the report stands to which it was joined.
+        row = conn.execute(_STATE, {"id": case["parent"]}).one()
+        state = cases.definition(conn, dict(row._mapping))["states"][row.state]
     kind = said["categories"].get(case["category"], {})
     place_names = names.things(conn)
     where = [place_names.get(case[k] or "", "") for k in ("district", "street")]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from services.plans import service
+from services.plans import briefing, service
 from services.web.auth import Person
 from services.web.once import once
 from twin import db, scenes
@@ -61,9 +61,10 @@ class Drill(BaseModel):
 
 @router.get("/warnings")
 def standing(person: Person) -> dict[str, Any]:
-    """List the official warnings that hold now."""
+    """List the official warnings that hold now, and the files of late that could not be taken."""
     with db.engine("app").connect() as conn:
-        return {"warnings": warnings.standing(conn)}
+        refused = warnings.refused(conn) if person.may("alarm.handle") else []
+        return {"warnings": warnings.standing(conn), "refused": refused}
 
 
 @router.post("/warnings", status_code=201)
@@ -139,6 +140,18 @@ def after_action(key: Code, person: Person) -> dict[str, Any]:
     """Return the after-action report, counted from the journal of the response."""
     with db.engine("app").connect() as conn:
         return service.after_action(conn, person, key)
+
+
+@router.get("/responses/{key}/briefing.pdf", response_class=Response)
+def brief(key: Code, person: Person) -> Response:
+    """Return the briefing of a response at this moment, with its map, marked with who asked for it."""
+    with db.engine("app").connect() as conn:
+        code, raw = briefing.made(conn, person, key)
+    headers = {
+        "Content-Disposition": f'inline; filename="briefing-{code}.pdf"',
+        "Cache-Control": "no-store",
+    }
+    return Response(raw, media_type="application/pdf", headers=headers)
 
 
 @router.post("/responses/{key}/actions/{action}")

@@ -22,10 +22,14 @@ COLUMNS = (
     ("until", "截止时刻", 10), ("valid_from", "生效日期", 12), ("valid_to", "失效日期", 12), ("guard", "条件", 30),
     ("to", "责任单位", 20), ("nearest_crew", "就近处置", 10), ("hours", "时限(小时)", 12),
     ("urgent_hours", "紧急时限(小时)", 14), ("note", "说明", 30),
+    ("mode", "自动/建议", 10),
 )  # fmt: skip
 _LISTS = {"category", "district", "street", "source"}
 _NUMBERS = {"hours", "urgent_hours"}
-_DAYS = {"工作日": "work", "休息日": "rest", "work": "work", "rest": "rest"}
+_WORDS = {
+    "mode": {"自动": "auto", "建议": "suggest", "auto": "auto", "suggest": "suggest"},
+    "days": {"工作日": "work", "休息日": "rest", "work": "work", "rest": "rest"},
+}
 
 
 def write(doc: Mapping[str, Any]) -> bytes:
@@ -109,8 +113,8 @@ def _value(name: str, value: Any) -> Any:
     if name in _NUMBERS:
         number = float(said)
         return int(number) if number.is_integer() else number
-    if name == "days":
-        return _DAYS[said]
+    if name in _WORDS:
+        return _WORDS[name][said]
     if name == "nearest_crew":
         return {"是": True, "true": True, "1": True, "否": False, "false": False}[said.lower()]
     if name in ("valid_from", "valid_to"):

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.wall import cameras, fences, moments, plots, selection, shapes
+from services.wall import cameras, fences, moments, plots, selection, shapes, snapshots
 from services.web.auth import Person
 from services.web.once import once
 from services.web.params import Moment, box, moment, place
@@ -76,6 +76,18 @@ def seeing(
     place(lon, lat)
     with db.engine("app").connect() as conn:
         return {"cameras": cameras.seeing(conn, person, lon, lat, limit)}
+
+
+@router.get("/cameras/{code}/snapshot", response_class=Response)
+def snapshot(
+    code: Annotated[str, Path(min_length=1, max_length=64)], person: Person, request: Request
+) -> Response:
+    """Return what a camera shows, at most five seconds old, marked with who looks at it."""
+    raw, at, tag = snapshots.shown(person, code)
+    headers = {"ETag": tag, "X-Taken-At": at.isoformat(), "Cache-Control": "private, max-age=5"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(raw, media_type="image/jpeg", headers=headers)
 
 
 @router.get("/cameras/views.geojson")

@@ -34,7 +34,11 @@ def answer(raw: bytes, status: int = 200, *, script: bool = False) -> Response:
         f"default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; {own}form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     )
-    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
+    headers = {
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-cache",
+        "Referrer-Policy": "no-referrer",
+    }
     return Response(raw, status, headers, media_type="text/html; charset=utf-8")
 
 

@@ -44,6 +44,8 @@ def test_offline_deeds_arrive_once(screen: Any, city: City, tmp_path: Path) -> N
     phone.page.click("[data-action=finish]")
     phone.page.set_input_files("input[type=file]", str(photo(tmp_path / "p.png")))
     phone.page.fill("textarea", "离线处置完毕")
+    # This phone finds no position: it says why, and the result takes a second review.
+    phone.page.fill("[name=no_position]", "室内没有信号")
     phone.page.click("[data-action=finish]")
     phone.until("twin.jobs.value.length === 2")
     assert "2" in phone.page.inner_text(".status .queue")
@@ -52,4 +54,5 @@ def test_offline_deeds_arrive_once(screen: Any, city: City, tmp_path: Path) -> N
     phone.until("twin.jobs.value.length === 0", seconds=40)
     event = city.get(f"/api/v1/events/{code}", city.token())
     assert event["stage"] == 5 and len(event["photos"]) == 1
+    assert event["unplaced"] == "室内没有信号"
     assert phone.foreign == []

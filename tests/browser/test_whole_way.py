@@ -142,7 +142,10 @@ def test_the_whole_way(screen: Any, city: City, tmp_path: Path) -> None:
     with wall(screen, place=f"14/{lat}/{lon}") as desk:
         code = report_appears(desk, city, (lon, lat), service_for(crew))
         dispatch(desk, code, crew["code"])
-        phone = screen("patrol", "/patrol", PHONE, has_touch=True, is_mobile=True)
+        phone = screen(
+            "patrol", "/patrol", PHONE, has_touch=True, is_mobile=True, permissions=["geolocation"],
+            geolocation={"longitude": lon + 0.0001, "latitude": lat, "accuracy": 8},
+        )  # fmt: skip
         phone.until("window.twin && twin.map.loaded()", seconds=60)
         handle(phone, code, photo(tmp_path / "after.png"))
         desk.until("code => twin.events().find(e => e.code === code)?.stage === 5", code)

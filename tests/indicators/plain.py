@@ -10,6 +10,8 @@ TODAY = f"(now() at time zone '{ZONE}')::date"
 RECORDS = {
     "cases": """(select c.*, closed_at is null as standing, data->>'reporter_kind' as reporter,
         coalesce(data->>'reworks', '0')::float as reworks,
+        coalesce(data->>'satisfaction', '') as satisfaction,
+        coalesce(data->>'complaints', '0')::float as complaints,
         coalesce(jsonb_array_length(data->'photos'), 0) as photos,
         extract(epoch from closed_at - opened_at) / 3600.0 as hours,
         (closed_at is null and due_at < now()) as late_now,

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from services.app import create_app
 from services.web import auth
 from tests import minicity
-from twin import catalogue, db, identity, ledger, names
+from twin import catalogue, db, declarations, identity, ledger, names, policies
 
 
 @dataclass
@@ -60,6 +60,9 @@ def api(database: str) -> Iterator[Api]:
             {"c": crew.scalar_one()},
         )
         tokens = {u: identity.issue_token(conn, u, 1, "t") for u in users}
+        # Tests report the same thing at the same place on purpose, and each means a case of its own.
+        merge = policies.clean(declarations.current(conn, "merge")["event.city"])
+        policies.publish(conn, "merge", "event.city", merge | {"auto": []}, actor="t")
     names.forget()
     stop = threading.Event()
     sealer = threading.Thread(target=_seal, args=(stop,))

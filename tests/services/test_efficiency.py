@@ -27,16 +27,17 @@ def opened(source: str, at: tuple[float, float] = EAST, severity: int = 3, **dat
 
 def close(api: Api, code: str, photo: str, *, rework: bool = False) -> None:
     crew = api.get(f"/api/v1/events/{code}/proposals").json()["crews"][0]["code"]
+    here = api.get(f"/api/v1/events/{code}").json()["point"]
     assert api.act(code, "dispatch", crew=crew).status_code == 200
     for action, body in (
         ("accept", {}),
         ("arrive", {}),
-        ("finish", {"note": "好了", "photos": [photo]}),
+        ("finish", {"note": "好了", "photos": [photo], "position": here}),
     ):
         assert api.act(code, action, "patrol", **body).status_code == 200
     if rework:
         assert api.act(code, "rework", reason="未清净").status_code == 200
-        again = api.act(code, "finish", "patrol", note="再清", photos=[fresh(api)])
+        again = api.act(code, "finish", "patrol", note="再清", photos=[fresh(api)], position=here)
         assert again.status_code == 200, again.text
     done = api.act(code, "close")
     assert done.status_code == 200, done.text

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pypdf
 import pytest
+import shapely
 from sqlalchemy import text
 
 from ingest import warnings as cap_files
 from services import worker
+from services.plans import sketch
 from tests.services.conftest import Api
 from twin import calendar, db
 from twin.plans import cap as capxml
@@ -241,6 +246,9 @@ def test_files_of_the_inbox_are_taken_once_and_broken_ones_kept_aside(
     assert (inbox / "done" / "a.xml").exists() and (inbox / "refused" / "b.xml").exists()
     assert "no XML" in (inbox / "refused" / "b.txt").read_text()
     (inbox / "still-written.xml").unlink()
+    refused = api.get("/api/v1/warnings").json()["refused"]
+    assert [r["file"] for r in refused] == ["b.xml"] and "no XML" in refused[0]["why"]
+    assert api.get("/api/v1/warnings", "planner").json()["refused"] == []
     found = next(
         w for w in api.get("/api/v1/warnings").json()["warnings"] if w["event"] == "道路结冰"
     )
@@ -327,6 +335,21 @@ def test_plans_are_ranked_for_a_warning_and_a_person_chooses(api: Api) -> None:
     assert api.get("/api/v1/plans/match", warning="none").status_code == 404
 
 
+def test_a_warning_that_only_nears_a_district_has_no_place_there(api: Api) -> None:
+    """The box of a triangle meets a district that the triangle does not."""
+    corner = shapely.Polygon([(121.40, 31.20), (121.47, 31.20), (121.40, 31.12)])
+    wkb = shapely.to_wkb(shapely.set_srid(corner, 4326), hex=True, include_srid=True)
+    outside = shapely.to_wkb(
+        shapely.set_srid(shapely.box(1, 1, 2, 2), 4326), hex=True, include_srid=True
+    )
+    with db.engine("app").connect() as conn:
+        near = resources.stage(conn, {"area_wkb": wkb, "districts": []})
+        far = resources.stage(conn, {"area_wkb": outside, "districts": []})
+    for where in (near, far):
+        assert where.targets and np.isfinite(where.places).all()
+    assert len(far.targets) == 2  # of another place: the whole city stands ready
+
+
 def test_resources_come_by_road_and_the_far_are_said_to_be_far(api: Api) -> None:
     with db.engine("app").connect() as conn:
         one = {"kind": "crew", "title": {"zh": "班组", "en": "Crews"}, "count": 9, "level": 4}
@@ -342,3 +365,25 @@ def test_resources_come_by_road_and_the_far_are_said_to_be_far(api: Api) -> None
         assert row["travel_s"] >= metres**0.5 / 10 - 1
     assert near["lines"][0]["filled"] < 3
     assert near["lines"][0]["reasons"][0]["why"]["en"] == "too far for the time"
+
+
+def test_the_briefing_says_what_stands_at_this_moment(api: Api, tmp_path: Path) -> None:
+    code = api.post("/api/v1/plans/typhoon_trees/drill", {"level": 3, "note": "简报演练"}).json()[
+        "code"
+    ]
+    for state in ("suggested", "active"):
+        said = api.get(f"/api/v1/responses/{code}/briefing.pdf")
+        assert said.status_code == 200 and said.headers["content-type"] == "application/pdf"
+        reader = pypdf.PdfReader(io.BytesIO(said.content))
+        words = "".join(page.extract_text() for page in reader.pages)
+        assert code in words and "演练：不是真实险情" in words and "dispatcher" in words
+        drawn = reader.pages[0].images[0].image
+        assert drawn is not None and drawn.size == (sketch.WIDTH, sketch.HEIGHT)
+        if state == "suggested":
+            act(api, code, "confirm", level=3)
+    assert "市容巡查班组" in words and "缺 " in words and "通知指挥长与值班员" in words
+    assert api.get(f"/api/v1/responses/{code}/briefing.pdf", "planner").status_code == 200
+    assert api.get(f"/api/v1/responses/{code}/briefing.pdf", "patrol").status_code == 403
+    if folder := os.environ.get("KEEP_PICTURES"):
+        Path(folder, "briefing.pdf").write_bytes(said.content)
+    act(api, code, "stand_down", reason="结束")

@@ -41,7 +41,7 @@ def test_report_dispatch_handle_verify_close(api: Api, photo: str) -> None:
     for action, body in (
         ("accept", {}),
         ("arrive", {}),
-        ("finish", {"note": "已清理", "photos": [photo]}),
+        ("finish", {"note": "已清理", "photos": [photo], "position": [121.4712, 31.2211]}),
     ):
         done = api.act(code, action, "patrol", **body)
         assert done.status_code == 200, done.text
@@ -143,8 +143,8 @@ def test_live_tells_each_step_once_and_a_returning_client_misses_nothing(api: Ap
     with api.http.websocket_connect("/live", headers=api.headers("dispatcher")) as socket:
         socket.receive_text()
         socket.send_text(json.dumps({"subscribe": {"layers": ["events"], "after": first["seq"]}}))
-        rest = live_entries(socket, code, 2)
-    assert [e["action"] for e in rest] == ["register", "reject"]
+        rest = live_entries(socket, code, 3)
+    assert [e["action"] for e in rest] == ["register", "by_duty", "reject"]
     assert [e["seq"] for e in rest] == sorted(e["seq"] for e in rest)
     assert rest[0]["seq"] > first["seq"] > start - 1
 

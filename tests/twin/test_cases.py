@@ -23,6 +23,7 @@ CREW = Actor(user="p", acts=frozenset({"event.handle", "event.read"}), clearance
 OTHER = Actor(user="q", acts=frozenset({"event.handle"}), clearance=2, crew="CREW-2")
 XUHUI = Actor(user="x", acts=DISPATCHER.acts, clearance=2, districts=(minicity.EAST,))
 PHOTO = ["/api/v1/files/" + "0" * 64]
+HERE = [121.42, 31.22]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,16 +59,20 @@ def test_the_whole_way_from_report_to_close() -> None:
     assert (case["state"], case["holder"], case["version"]) == ("dispatched", "CREW-1", 3)
     case = act(case, "accept", CREW)
     case = act(case, "arrive", CREW)
-    case = act(case, "finish", CREW, note="已清除", photos=PHOTO)
+    case = act(case, "finish", CREW, note="已清除", photos=PHOTO, position=HERE)
     assert case["state"] == "verifying"
     case = act(case, "close", DISPATCHER)
     assert case["closed_at"] is not None
     assert case["due_at"] is None
 
 
-def test_a_report_of_staff_registers_by_itself() -> None:
+def test_a_report_of_staff_registers_and_goes_to_its_department_by_itself() -> None:
     case = report(data={"description": "x", "reporter_kind": "staff"})
-    assert (case["state"], case["version"]) == ("registered", 2)
+    assert (case["state"], case["version"], case["holder"]) == ("assigned", 3, "d-310101")
+    case = report(category="other", data={"description": "x", "reporter_kind": "staff"})
+    assert (case["state"], case["version"]) == ("registered", 2), (
+        "what is unsure waits for a person"
+    )
 
 
 def test_return_rework_and_recall_lead_back() -> None:
@@ -77,7 +82,7 @@ def test_return_rework_and_recall_lead_back() -> None:
     case = act(case, "recall", DISPATCHER, reason="改派")
     case = act(case, "dispatch", DISPATCHER, crew="CREW-1")
     case = act(case, "accept", CREW)
-    case = act(case, "finish", CREW, note="好了", photos=PHOTO)
+    case = act(case, "finish", CREW, note="好了", photos=PHOTO, position=HERE)
     case = act(case, "rework", DISPATCHER, reason="仍有残留")
     assert (case["state"], case["data"]["reworks"]) == ("handling", 1)
 
@@ -85,15 +90,26 @@ def test_return_rework_and_recall_lead_back() -> None:
 @pytest.mark.parametrize(
     ("action", "actor", "params", "error"),
     [
-        ("finish", OTHER, {"note": "x", "photos": PHOTO}, NotAllowedNow),  # another crew
-        ("finish", CREW, {"note": "x", "photos": []}, BadRequest),  # no photo
-        ("finish", CREW, {"photos": PHOTO}, BadRequest),  # no note
+        (
+            "finish",
+            OTHER,
+            {"note": "x", "photos": PHOTO, "position": HERE},
+            NotAllowedNow,
+        ),  # another crew
+        ("finish", CREW, {"note": "x", "photos": [], "position": HERE}, BadRequest),  # no photo
+        ("finish", CREW, {"photos": PHOTO, "position": HERE}, BadRequest),  # no note
+        ("finish", CREW, {"note": "x", "photos": PHOTO}, BadRequest),  # no position and no reason
         ("close", DISPATCHER, {}, NotAllowedNow),  # not in this state
         ("close", CREW, {}, Forbidden),  # not in this role
         ("finish", ANONYMOUS, {}, NotFound),  # not cleared for cases at all
         ("finish", XUHUI, {}, NotFound),  # outside the district
         ("explode", DISPATCHER, {}, NotFound),  # no such action
-        ("finish", CREW, {"note": "好了", "photos": PHOTO}, None),  # the same set-up, and it works
+        (
+            "finish",
+            CREW,
+            {"note": "好了", "photos": PHOTO, "position": HERE},
+            None,
+        ),  # the same set-up, and it works
     ],
 )
 def test_who_may_finish(action: str, actor: Actor, params: dict[str, Any], error: Any) -> None:

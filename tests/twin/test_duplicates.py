@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from tests import minicity
-from tests.twin.test_cases import DISPATCHER, act, report, to_handling
+from tests.twin.test_cases import DISPATCHER, HERE, act, report, to_handling
 from tests.twin.test_engine import CREW, PHOTO
 from twin import db, declarations, merging, policies
 from twin.errors import DeclarationError
@@ -78,7 +78,7 @@ def test_nobody_is_shown_a_report_outside_their_districts() -> None:
 
 def test_the_same_spot_again_is_a_repeat_and_no_duplicate() -> None:
     old = to_handling()
-    act(old, "finish", CREW, note="清了", photos=PHOTO)
+    act(old, "finish", CREW, note="清了", photos=PHOTO, position=HERE)
     act(old, "close", DISPATCHER)
     new = report(**data("又有一堆垃圾"))
     with db.engine("app").connect() as conn:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from tests import minicity
-from tests.twin.test_cases import CREW, DISPATCHER, OTHER, PHOTO, act, report, to_handling
+from tests.twin.test_cases import CREW, DISPATCHER, HERE, OTHER, PHOTO, act, report, to_handling
 from twin import calendar, cases, db, declarations, policies
 from twin.errors import BadRequest, DeclarationError, NotAllowedNow, NotFound
 from twin.process import migration
@@ -97,11 +97,86 @@ def test_a_photo_of_before_or_of_last_week_proves_nothing() -> None:
         )
     case = to_handling()
     with pytest.raises(BadRequest, match="older than 24h"):
-        act(case, "finish", CREW, note="好了", photos=[old])
-    assert act(case, "finish", CREW, note="好了", photos=[new])["state"] == "verifying"
+        act(case, "finish", CREW, note="好了", photos=[old], position=HERE)
+    assert (
+        act(case, "finish", CREW, note="好了", photos=[new], position=HERE)["state"] == "verifying"
+    )
     case = act(case, "rework", DISPATCHER, reason="没清干净")
     with pytest.raises(BadRequest, match="photo of before"):
-        act(case, "finish", CREW, note="好了", photos=[new])
+        act(case, "finish", CREW, note="好了", photos=[new], position=HERE)
+
+
+def test_a_result_without_a_position_says_why_and_takes_a_second_review() -> None:
+    case = to_handling()
+    with pytest.raises(BadRequest, match="position .* or no_position"):
+        act(case, "finish", CREW, note="好了", photos=PHOTO)
+    with pytest.raises(BadRequest, match="57 m"):
+        act(case, "finish", CREW, note="好了", photos=PHOTO, position=[121.4206, 31.22])
+    case = act(case, "finish", CREW, note="好了", photos=PHOTO, no_position="地下车库无信号")
+    assert case["data"]["unplaced"] == "地下车库无信号"
+    with pytest.raises(NotAllowedNow, match="second review"):
+        act(case, "close", DISPATCHER)
+    case = act(case, "pass", DISPATCHER)
+    assert act(case, "endorse", CHIEF)["state"] == "closed"
+    placed = to_handling()
+    act(placed, "finish", CREW, note="好了", photos=PHOTO, no_position="无信号")
+    placed = act(placed, "rework", DISPATCHER, reason="再拍")
+    placed = act(placed, "finish", CREW, note="好了", photos=[PHOTO[0][:-1] + "1"], position=HERE)
+    assert act(placed, "close", DISPATCHER)["state"] == "closed"
+
+
+def test_what_was_filled_in_is_confirmed_or_corrected_by_a_person() -> None:
+    filled = {
+        "thing": {"value": "T1", "from": "toilet", "m": 8.0},
+        "street": {"value": "310101001", "from": "street"},
+    }
+    data = {
+        "description": "一堆",
+        "reporter_kind": "citizen",
+        "thing": "T1",
+        "thing_name": "公厕1",
+        "filled": filled,
+    }
+    case = act(report(data=data), "review", DISPATCHER)
+    assert "filled" not in case["data"] and case["data"]["thing"] == "T1"
+    kept = case["data"]["reviews"][0]
+    assert (kept["by"], kept["as_found"], kept["filled"]) == ("d", True, filled)
+    with pytest.raises(NotAllowedNow, match="waits for a check"):
+        act(case, "review", DISPATCHER)
+    case = act(report(data=data), "review", DISPATCHER, wrong="thing", address="天山路8号")
+    assert (case["data"]["thing"], case["data"]["thing_name"], case["data"]["address"]) == (
+        "",
+        "",
+        "天山路8号",
+    )
+    assert case["data"]["reviews"][0]["as_found"] is False
+    case = report(data=data)
+    with pytest.raises(BadRequest, match="no thing"):
+        act(case, "review", DISPATCHER, thing="T-none")
+    moved = act(case, "review", DISPATCHER, position=[121.47, 31.22])
+    assert (moved["district"], moved["lon"]) == (minicity.EAST, 121.47)
+
+
+def test_a_closed_case_is_visited_complained_about_and_opened_again() -> None:
+    case = to_handling()
+    case = act(case, "finish", CREW, note="好了", photos=PHOTO, position=HERE)
+    with pytest.raises(NotAllowedNow):
+        act(case, "visit", DISPATCHER, verdict="satisfied")
+    case = act(case, "close", DISPATCHER)
+    with pytest.raises(BadRequest, match="choose one"):
+        act(case, "visit", DISPATCHER, verdict="unsatisfied")
+    case = act(case, "visit", DISPATCHER, verdict="satisfied", note="很快")
+    assert (case["state"], case["data"]["satisfaction"]) == ("closed", "satisfied")
+    case = act(case, "complain", DISPATCHER, reason="又脏了")
+    assert (case["data"]["satisfaction"], case["data"]["complaints"]) == ("unsatisfied", 1)
+    with db.engine("app").connect() as conn:
+        child = conn.execute(
+            text('select category, data from twin."case" where parent = :p'), {"p": case["id"]}
+        ).one()
+    assert (child.category, child.data["why"]) == ("complained", "complained")
+    case = act(case, "reopen", DISPATCHER, reason="未清净")
+    assert (case["state"], case["closed_at"], case["holder"]) == ("registered", None, None)
+    assert "on_time" not in case["data"]
 
 
 def test_resources_used_are_kept_in_order() -> None:
@@ -181,7 +256,7 @@ def test_a_severe_case_is_reviewed_by_two_people() -> None:
     case = report(severity=1)
     act(case, "dispatch", DISPATCHER, crew="CREW-1")
     act(case, "accept", CREW)
-    act(case, "finish", CREW, note="好了", photos=PHOTO)
+    act(case, "finish", CREW, note="好了", photos=PHOTO, position=HERE)
     with pytest.raises(NotAllowedNow, match="second review"):
         act(case, "close", DISPATCHER)
     act(case, "pass", CHIEF, note="初审通过")
@@ -205,7 +280,7 @@ def test_supervision_is_a_case_of_its_own_and_keeps_the_event_open() -> None:
         ).one()
     assert (child.process, child.state) == ("event.supervise", "asked")
     assert child.data["about"] == case["code"]
-    act(case, "finish", CREW, note="好了", photos=PHOTO)
+    act(case, "finish", CREW, note="好了", photos=PHOTO, position=HERE)
     with pytest.raises(NotAllowedNow, match="supervision"):
         act(case, "close", DISPATCHER)
     said = {"id": child.id}
@@ -342,7 +417,7 @@ def test_a_new_version_disturbs_no_running_case_and_migration_is_taken_back() ->
     running = [report() for _ in range(50)]
     looped = to_handling()
     for _ in range(2):
-        act(looped, "finish", CREW, note="好了", photos=PHOTO)
+        act(looped, "finish", CREW, note="好了", photos=PHOTO, position=HERE)
         act(looped, "rework", DISPATCHER, reason="再来")
         run(
             'update twin."case" set data = data || \'{"photos": []}\' where id = :i', i=looped["id"]
@@ -397,6 +472,52 @@ def test_cases_that_a_version_cannot_hold_are_listed_and_stay() -> None:
 def test_a_definition_that_cannot_run_is_not_published(change: dict[str, Any], why: str) -> None:
     with pytest.raises(DeclarationError, match=why):
         publish(edition(**change))
+
+
+def test_deadlines_that_open_each_other_are_not_published() -> None:
+    child = {"process": "event.city", "category": "litter", "title": {"zh": "再开", "en": "Again"}}
+    other = policies.clean(
+        declarations.read_yaml(declarations.DATA / "processes/supervise.yaml")[0]
+    )
+    other["escalate"] = [{"at": 1.0, "do": "late", "child": child}]
+    with pytest.raises(DeclarationError, match="for ever"):
+        publish(other)
+    other["escalate"][0]["child"] = child | {"process": "event.supervise", "category": "overdue"}
+    with pytest.raises(DeclarationError, match="for ever"):
+        publish(other)
+
+
+def test_a_clock_that_jumps_gives_no_time_away_and_tells_nothing_twice() -> None:
+    case = report()
+    # Set back by two hours: what was entered lies in the future now.
+    run(
+        "update twin.\"case\" set clock_from = clock_from + interval '2 hours', "
+        "entered_at = entered_at + interval '2 hours' where id = :id",
+        id=case["id"],
+    )
+    case = act(case, "ask", DISPATCHER, reason="哪里")
+    assert case["used_s"] == 0 and case["remaining_s"] == case["clock_s"]
+    case = act(case, "answer", DISPATCHER, note="东侧")
+    assert (case["due_at"] - datetime.now(UTC)).total_seconds() <= case["clock_s"]
+    # Set forward by three days, and back again: each level is told once.
+    for sign in "-+":
+        run(
+            f"update twin.\"case\" set clock_from = clock_from {sign} interval '3 days', next_at = "
+            "case when next_at is null then null else now() end where id = :id",
+            id=case["id"],
+        )
+        for _ in range(3):
+            with db.engine("app").begin() as conn:
+                cases.escalate_due(conn)
+    with db.engine("app").connect() as conn:
+        told = conn.execute(
+            text(
+                "select count(*) from twin.journal where subject = :i "
+                "and action in ('warn', 'late', 'supervise', 'report')"
+            ),
+            {"i": case["id"]},
+        ).scalar_one()
+    assert told == 1
 
 
 def test_automatic_steps_that_go_round_are_not_published() -> None:

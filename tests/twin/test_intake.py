@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from sqlalchemy import text
 from ingest import reports
 from tests import minicity, real
 from tests.twin.test_cases import DISPATCHER, act
-from twin import cases, db, declarations, filtering, intake, policies
+from twin import cases, db, declarations, filtering, intake, mapped, merging, policies
 from twin.errors import BadRequest, DeclarationError, Unreadable
 from twin.intake import Draft
 from twin.scope import ANONYMOUS, SYSTEM
@@ -28,9 +29,14 @@ def mini(database: str) -> None:
     minicity.build()
 
 
+# Apart from each other, or one report would be taken for a second one of another.
+SPOTS = ((121.403 + 0.0032 * (i % 14), 31.203 + 0.003 * (i // 14 % 6)) for i in itertools.count())
+
+
 def take(**said: Any) -> intake.Taken:
+    spot = next(SPOTS)
     draft = Draft(**({"source": "open311", "category": "litter", "description": "路口有一堆垃圾",
-                      "lon": HERE[0], "lat": HERE[1]} | said))  # fmt: skip
+                      "lon": spot[0], "lat": spot[1]} | said))  # fmt: skip
     with db.engine("app").begin() as conn:
         return intake.take(conn, draft, actor=ANONYMOUS)
 
@@ -65,7 +71,7 @@ def test_a_report_without_a_place_waits_for_a_person_who_sets_it() -> None:
             {"c": case["code"]},
         ).one()
     assert (thing.district, thing.lon) == (minicity.WEST, HERE[0])
-    assert act(case, "register", DISPATCHER)["state"] == "registered"
+    assert act(case, "register", DISPATCHER)["state"] == "assigned"
 
 
 def test_an_unknown_category_is_kept_as_said_and_asked_for() -> None:
@@ -81,7 +87,9 @@ def test_an_unknown_category_is_kept_as_said_and_asked_for() -> None:
 def test_what_the_map_knows_is_filled_in_and_marked() -> None:
     case = take(lon=121.4015, lat=31.2102).case  # beside a public toilet
     assert case["data"]["thing_name"].startswith("公厕")
-    assert "thing" in case["data"]["filled"]
+    filled = case["data"]["filled"]
+    assert filled["thing"]["from"] == "toilet" and filled["thing"]["m"] < 25
+    assert filled["district"] == {"value": minicity.WEST, "from": "district"}
     assert case["street"] is None
     assert case["district"] == minicity.WEST
 
@@ -190,6 +198,21 @@ def test_reports_merge_by_themselves_only_where_it_is_declared() -> None:
     publish("merge", doc)
 
 
+def test_the_shipped_rule_joins_what_is_nearly_certain_and_no_emergency() -> None:
+    for i in range(8):  # a city that has heard such words before
+        take(description=f"弄堂{i}口一大袋生活垃圾散落")
+        take(description=f"第{i}盏景观灯不亮", category="lamp_out")
+    merging._known.clear()
+    spot = {"lon": 121.4468, "lat": 31.2351}
+    words = "银翔路菜场后门一大袋生活垃圾散落，野猫在翻"
+    first = take(**spot, description=words).case
+    again = take(**spot, description=words + "。").case
+    assert (again["state"], again["data"]["merged_into"]) == ("merged", first["code"])
+    tree = spot | {"category": "fallen_tree", "description": "香樟树倒伏压住非机动车道"}
+    assert take(**tree).case["state"] != "merged"
+    assert take(**tree).case["state"] != "merged", "a person joins emergencies"
+
+
 # --- files
 
 
@@ -224,6 +247,33 @@ def test_a_sheet_of_the_hotline_is_queued_with_what_is_missing(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"open_dt": "2036-01-01 00:00:00"}, "clock"),
+        ({"open_dt": "1970-01-01 00:00:00"}, "clock"),
+        ({"open_dt": "2018-01-05 00:00:00", "closed_dt": "2018-01-04 00:00:00"}, "jumps"),
+        ({"closed_dt": "2036-01-01 00:00:00"}, "clock"),
+        ({"open_dt": "not yet"}, "opened_at"),
+        ({"sla_target_dt": "2010-01-01 00:00:00"}, None),  # a target of before is kept, and missed
+    ],
+)
+def test_times_of_a_source_whose_clock_jumps_are_refused_with_the_reason(
+    said: dict[str, str], why: str | None
+) -> None:
+    record = {"case_enquiry_id": f"j{said}"[:100], "type": "Bed Bugs", "case_title": "Bugs", "closure_reason": "",
+              "open_dt": "2018-01-02 09:00:00", "closed_dt": "2018-01-03 09:00:00", "latitude": "42.3",
+              "longitude": "-71.0", "on_time": "OVERDUE"} | said  # fmt: skip
+    counts = mapped.Counts()
+    with db.engine("app").begin() as conn:
+        made = mapped.source(conn, "boston311")
+        case = mapped.receive(conn, made, record, counts, actor=SYSTEM)
+    if why is None:
+        assert case is not None and case["data"]["on_time"] is False
+        return
+    assert case is None and why in " ".join(counts.reasons)
+
+
+@pytest.mark.parametrize(
     ("name", "raw"),
     [
         ("a.xlsx", b"no zip"),
@@ -255,7 +305,7 @@ def truth(rows: list[dict[str, str]]) -> Counter[str]:
     return Counter(r["on_time"] for r in judged)
 
 
-def replay(path: Path) -> intake.Counts:
+def replay(path: Path) -> mapped.Counts:
     done = reports.load(path, "boston311")
     with path.open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))

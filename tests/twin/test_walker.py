@@ -29,7 +29,8 @@ def given(need: dict[str, Any], chance: random.Random, other: str) -> Any:
     if kind in ("number", "hours"):
         return chance.choice([need.get("min", 1), need.get("max", 4), 2])
     return {
-        "text": "走查", "crew": CREW, "department": "d-310101", "case": other, "category": "litter",
+        "text": "走查", "crew": CREW, "department": "d-310101", "organisation": "d-310101",
+        "case": other, "thing": minicity.WEST, "category": "litter",
         "position": [121.42, 31.22], "photos": [f"/api/v1/files/{chance.getrandbits(256):064x}"],
         "choice": (need.get("choices") or [{"key": "x"}])[0]["key"],
     }[kind]  # fmt: skip
@@ -40,7 +41,8 @@ def opened(doc: dict[str, Any], chance: random.Random) -> cases.Case:
         return cases.open_case(
             conn, doc["key"], actor=SYSTEM, category=chance.choice(sorted(doc["categories"])),
             title="走查", lon=121.42, lat=31.22, source="walk", severity=chance.choice([1, 2, 3, 4]),
-            data={"description": "走查", "reporter_kind": "citizen", "failing": 0, "members": 1, "standing": 1},
+            data={"description": "走查", "reporter_kind": "citizen", "failing": 0, "members": 1, "standing": 1,
+                  "reporter": "a", "filled": {"street": {"value": "1", "from": "street"}}},
         )  # fmt: skip
 
 

@@ -80,6 +80,8 @@ _OWN = {
         "c.closed_at, c.closed_at is null as standing, c.parent is not null as child, "
         "c.data->>'department' as department, c.data->>'reporter_kind' as reporter, "
         "coalesce((c.data->>'reworks')::float8, 0) as reworks, "
+        "coalesce(c.data->>'satisfaction', '') as satisfaction, "
+        "coalesce((c.data->>'complaints')::float8, 0) as complaints, "
         "jsonb_array_length(coalesce(c.data->'photos', '[]'))::float8 as photos, "
         "extract(epoch from c.closed_at - c.opened_at)::float8 / 3600 as hours, "
         "coalesce(c.due_at < now() and c.closed_at is null, false) as late_now, "
@@ -89,7 +91,8 @@ _OWN = {
                   "severity": "number", "source": "text", "opened_at": "datetime",
                   "entered_at": "datetime", "due_at": "datetime", "closed_at": "datetime",
                   "standing": "boolean", "child": "boolean", "department": "text", "reporter": "text",
-                  "reworks": "number", "photos": "number", "hours": "number",
+                  "reworks": "number",
+                  "satisfaction": "text", "complaints": "number", "photos": "number", "hours": "number",
                   "late_now": "boolean", "was_late": "boolean"},
         level=cases.LEVEL, journal="case",
     ),

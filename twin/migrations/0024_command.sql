@@ -31,3 +31,13 @@ grant select, insert, update on twin.contact, twin.duty_shift to twin_app;
 grant select on twin.contact, twin.duty_shift to twin_audit;
 alter table twin.warning add column refers text[] not null default '{}', add column dialect text not null default 'cap';
 create index warning_refers on twin.warning using gin (refers);
+-- Whether a camera last gave a picture, and why not.
+create table twin.camera_picture (
+  num int primary key,
+  ok_at timestamptz,
+  failed_at timestamptz,
+  why text,
+  took_ms real
+);
+grant select, insert, update on twin.camera_picture to twin_app;
+grant select on twin.camera_picture to twin_audit;

@@ -29,8 +29,8 @@ _TARGETS = text(
     "cross join lateral (select st_pointonsurface(case when cast(:area as text) is null then d.geom "
     "else st_intersection(d.geom, cast(:area as geometry)) end) as at) p "
     "where (cast(:codes as text[]) is null or d.code = any(:codes)) "
-    "and (cast(:area as text) is null or d.geom && cast(:area as geometry)) "
-    "and p.at is not null order by d.code limit :most"
+    "and (cast(:area as text) is null or st_intersects(d.geom, cast(:area as geometry))) "
+    "and not st_isempty(p.at) order by d.code limit :most"
 )
 
 
@@ -39,7 +39,8 @@ class Stage:
     """Where resources are wanted, and what has been reckoned of the way there."""
 
     targets: list[dict[str, Any]]
-    graphs: dict[str | None, network.RoadGraph | None] = field(default_factory=dict)
+    # By vehicle profile: the road graph with the seconds from each of its nodes; None without roads.
+    reached: dict[str | None, tuple[network.RoadGraph, Places] | None] = field(default_factory=dict)
 
     @property
     def places(self) -> Places:
@@ -166,12 +167,13 @@ def _times(conn: Connection, rows: Sequence[Any], where: Stage) -> tuple[Places,
         return made, "road"
     profiles = _profiles(conn, rows)
     for key in dict.fromkeys(profiles):
-        mine = np.array([one == key for one in profiles])
-        graph = _graph(conn, key, where)
-        if graph is None:
+        found = _reached(conn, key, where)
+        if found is None:
             return _straight(starts, where.places), "line"
-        found = network.matrix(graph, where.places, starts[mine], FARTHEST_S)
-        made[mine] = found.min(axis=0)
+        graph, times = found
+        mine = np.array([one == key for one in profiles])
+        nodes, far = graph.nearest(starts[mine])
+        made[mine] = times[nodes] + far / network.OFF_ROAD_MPS
     return made, "road"
 
 
@@ -183,15 +185,19 @@ def _profiles(conn: Connection, rows: Sequence[Any]) -> list[str | None]:
     return [said.profile_of(row.type) for row in rows]
 
 
-def _graph(conn: Connection, key: str | None, where: Stage) -> network.RoadGraph | None:
-    if key not in where.graphs:
+def _reached(
+    conn: Connection, key: str | None, where: Stage
+) -> tuple[network.RoadGraph, Places] | None:
+    """Return the graph of a profile and the seconds to the nearest target, reckoned once a stage."""
+    if key not in where.reached:
         try:
             shape = profile(scheduling.current(conn), key) if key else None
-            where.graphs[key] = roads.graph(conn, shape)
+            graph = roads.graph(conn, shape)
+            where.reached[key] = graph, network.to_nearest(graph, where.places, FARTHEST_S)
         except (Unavailable, NotFound) as why:
             log.info("no roads for a run-card", why=why.detail)
-            where.graphs[key] = None
-    return where.graphs[key]
+            where.reached[key] = None
+    return where.reached[key]
 
 
 def _straight(starts: Places, places: Places) -> Places:

@@ -86,3 +86,15 @@ def standing(conn: Connection) -> list[dict[str, Any]]:
         )
     ).mappings()
     return [dict(row) for row in rows]
+
+
+def refused(conn: Connection) -> list[dict[str, Any]]:
+    """Return the files of the last seven days that could not be taken, and why."""
+    rows = conn.execute(
+        text(
+            "select at, note->>'file' as file, note->>'why' as why from twin.journal "
+            "where class = 'warning' and action = 'refuse' and at > now() - interval '7 days' "
+            "order by id desc limit 50"
+        )
+    )
+    return [dict(row._mapping) for row in rows]

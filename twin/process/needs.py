@@ -27,6 +27,13 @@ def check(
     for key, need in action.get("need", {}).items():
         given = p.get(key)
         if given in (None, "", [], {}):
+            other = need.get("or")
+            if other is not None and p.get(other) in (None, "", [], {}):
+                title = action["need"][other]["title"]["zh"]
+                raise BadRequest(
+                    f"The action {name} needs {key} ({need['title']['zh']}), or {other} ({title}).",
+                    key=key,
+                )
             if need.get("required"):
                 raise BadRequest(f"The action {name} needs {key} ({need['title']['zh']}).", key=key)
             continue
@@ -107,6 +114,14 @@ def _department(conn: Connection, key: str, need: Mapping[str, Any], given: Any,
         raise _no(key, need, f"there is no organisation {str(given)[:64]!r}; take one of the tree.")
 
 
+def _thing(conn: Connection, key: str, need: Mapping[str, Any], given: Any, _: Case) -> None:
+    known = conn.execute(
+        text("select 1 from twin.thing where code = :c and gone_at is null"), {"c": str(given)[:64]}
+    ).scalar()
+    if known is None:
+        raise _no(key, need, f"there is no thing {str(given)[:64]!r}.")
+
+
 def _case(conn: Connection, key: str, need: Mapping[str, Any], given: Any, case: Case) -> None:
     found = ids_of(conn, [str(given)[:64]])
     if not found:
@@ -171,6 +186,6 @@ def point(given: Any, key: str, need: Mapping[str, Any]) -> tuple[float, float]:
 _CHECKS: Mapping[str, Check] = {
     "text": _text, "photos": _photos, "crew": _crew, "department": _department, "hours": _hours,
     "choice": _choice, "position": _position, "number": _number, "case": _case,
-    "category": _category,
+    "category": _category, "thing": _thing, "organisation": _department,
 }  # fmt: skip
 TYPES = frozenset(_CHECKS)

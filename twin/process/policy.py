@@ -28,7 +28,27 @@ def _process_known(conn: Connection, doc: Doc) -> list[Fault]:
     for i, level in enumerate(doc.get("escalate", ())):
         if "child" in level:
             found += _child(there, ("escalate", i, "child"), level["child"])
+            found += _circle(there, doc, i, level["child"]["process"])
     return found
+
+
+def _circle(there: dict[str, Any], doc: Doc, level: int, first: str) -> list[Fault]:
+    """Return a deadline whose case has a deadline that opens the first again: each late one would breed."""
+    known = {**there, doc["key"]: doc}
+    seen: set[str] = set()
+    ahead = {first}
+    while ahead:
+        seen |= ahead
+        ahead = {
+            e["child"]["process"]
+            for name in ahead
+            for e in known.get(name, {}).get("escalate", ())
+            if "child" in e
+        } - seen
+    if doc["key"] not in seen:
+        return []
+    why = f"the deadlines of {first} lead back to {doc['key']}: late cases would open each other for ever"
+    return [(("escalate", level, "child"), why)]
 
 
 def _acts() -> set[str]:

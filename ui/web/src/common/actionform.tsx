@@ -5,7 +5,7 @@ import { t, tt } from "./i18n";
 import type { Action, Need, Titled } from "./types";
 
 export interface Option { value: string; title: Titled | string }
-export interface FullNeed extends Need { min?: number; max?: number; within_m?: number; options?: Option[] | Record<string, Titled> | string[] }
+export interface FullNeed extends Need { min?: number; max?: number; within_m?: number; choices?: { key: string; title: Titled }[]; options?: Option[] | Record<string, Titled> | string[] }
 export interface Department { code: string; type: string; name: Titled; district: string | null }
 
 let departments: Promise<Department[]> | null = null;
@@ -14,6 +14,7 @@ let crews: Promise<{ code: string; name: string }[]> | null = null;
 const allCrews = () => (crews ??= get<{ crews: { code: string; name: string }[] }>("/api/v1/dispatch/crews").then((r) => r.crews).catch((why) => { crews = null; throw why; }));
 
 function choices(need: FullNeed): Option[] {
+  if (need.choices) return need.choices.map((c) => ({ value: c.key, title: c.title }));
   const said = need.options ?? [];
   if (Array.isArray(said)) return said.map((o) => (typeof o === "string" ? { value: o, title: o } : o));
   return Object.entries(said).map(([value, title]) => ({ value, title }));
@@ -60,7 +61,7 @@ function Field({ need, value, set }: { need: FullNeed; value: unknown; set(v: un
   if (need.type === "crew") return <Loaded need={need} load={async () => (await allCrews()).map((c) => ({ value: c.code, title: c.name }))} value={said} set={set} />;
   if (need.type === "number" || need.type === "hours")
     return <input type="number" name={need.key} required={need.required} min={need.min} max={need.max} step={need.type === "hours" ? 1 : "any"} value={said} onInput={(e) => set(e.currentTarget.value === "" ? undefined : Number(e.currentTarget.value))} />;
-  if (need.type === "case") return <input name={need.key} required={need.required} maxLength={64} value={said} onInput={(e) => set(e.currentTarget.value.trim())} />;
+  if (need.type === "case" || need.type === "thing" || need.type === "organisation") return <input name={need.key} required={need.required} maxLength={64} value={said} onInput={(e) => set(e.currentTarget.value.trim())} />;
   return <textarea name={need.key} rows={2} maxLength={2000} required={need.required} value={said} onInput={(e) => set(e.currentTarget.value)} />;
 }
 

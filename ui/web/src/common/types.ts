@@ -21,6 +21,9 @@ export interface Event {
   street: string | null; street_name: string | null; address: string | null; holder: string | null; holder_name: string | null;
   reporter: string | null; source: string; opened_at: string; due_at: string | null; deadline_verified: boolean; late: boolean; closed_at: string | null;
   version: number; photos: Photo[]; actions: Action[];
+  doubt?: string | null; filled?: Record<string, { value: string; name?: string | null; from: string; m?: number }> | null; asked?: string | null; unplaced?: string | null;
+  satisfaction?: string | null; partners?: Record<string, { id?: string; status: string; notes?: string; why?: string; at: string }> | null; area_m2?: number | null;
+  shape?: GeoJSON.Geometry; camera?: string; camera_name?: string; confidence?: number; visits?: { verdict: string; note: string; at: string; by: string }[]; reviews?: { by: string; at: string; as_found: boolean }[];
 }
 export interface TimelineEntry {
   seq: number | null; version: number; at: string; actor: string; actor_name: Titled | string | null; action: string; title: Titled;

@@ -15,6 +15,7 @@ export const pages: Page[] = [
   { path: "events", title: "console.events", icon: "list", load: () => import("./events/page"), act: "event.read" },
   { path: "dispatch", title: "dsp.title", icon: "truck", load: () => import("./dispatch/page"), act: "event.dispatch" },
   { path: "efficiency", title: "eff.title", icon: "activity", load: () => import("./efficiency/page"), act: "event.read" },
+  { path: "contacts", title: "con.title", icon: "book-open", load: () => import("./contacts/page"), act: "alarm.read" },
   { path: "policies", title: "pol.title", icon: "gavel", load: () => import("./policies/page"), act: "event.read" },
   { path: "data", title: "console.data", icon: "upload", load: () => import("./data/page"), act: "data.write" },
   { path: "catalogue", title: "console.catalogue", icon: "layers", load: () => import("./catalogue/page"), act: "map.read" },

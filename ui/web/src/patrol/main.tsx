@@ -15,7 +15,7 @@ import { createMap, Live, liveAtlas, pydeckLayers, rgba, ScatterplotLayer, type 
 import { add, discard, flush, jobs, keep, kept, load, sending } from "./queue";
 import { shrink, size } from "./photo";
 
-interface Tasks { crew: { code: string; name: string; point: LonLat | null } | null; tasks: Event[] }
+interface Tasks { crew: { code: string; name: string; point: LonLat | null } | null; tasks: Event[]; asked?: Event[] }
 
 const config = signal<Config>(null as never);
 const session = signal<Session>(null as never);
@@ -138,12 +138,33 @@ function Clock({ ev }: { ev: Event }) {
   return left < 0 ? <span class="tag late">{t("event.late", { s: span(-left) })}</span> : <span class="muted">{t("event.due", { s: span(left) })}</span>;
 }
 
+/** What somebody wants to know of an own report; the answer waits in the queue like every deed. */
+function Asked() {
+  const [open, setOpen] = useState<string | null>(null);
+  const list = (tasks.value.asked ?? []).filter((ev) => !waiting(ev));
+  if (!list.length) return null;
+  return (
+    <section class="asked">
+      <h2>{t("patrol.asked")}<b>{list.length}</b></h2>
+      {list.map((ev) => {
+        const may = ev.actions?.find((a) => a.action === "supply");
+        return (
+          <div key={ev.id} class="kept" data-asked={ev.code}><div class="grow"><b>{called(ev)}</b><p>{ev.asked}</p>
+            {open === ev.id && may ? <ActionForm action={may} onCancel={() => setOpen(null)} onSend={async (params) => { await act(ev, "supply", params); return true; }} />
+              : <button class="btn main" disabled={!may} onClick={() => setOpen(ev.id)}>{t("patrol.asked.answer")}</button>}</div></div>
+        );
+      })}
+    </section>
+  );
+}
+
 function List() {
   const list = tasks.value.tasks;
-  if (!tasks.value.crew && !list.length) return <p class="empty muted">{t(session.value.crew ? "patrol.none" : "patrol.nocrew")}</p>;
+  if (!tasks.value.crew && !list.length && !tasks.value.asked?.length) return <p class="empty muted">{t(session.value.crew ? "patrol.none" : "patrol.nocrew")}</p>;
   return (
     <>
       <h2>{t("patrol.tasks")}<b>{list.length}</b><span class="muted cut">{tasks.value.crew?.name}</span></h2>
+      <Asked />
       {!list.length && <p class="empty muted">{t("patrol.none")}</p>}
       <ul class="tasks">
         {list.map((ev) => {
@@ -177,7 +198,16 @@ function Finish({ ev, back }: { ev: Event; back(): void }) {
       setShots((old) => [...old, { blob, url: URL.createObjectURL(blob), from: file.size }]);
     }
   };
-  const send = async () => { await act(ev, "finish", { note, ...(await fix()) }, shots.map((x) => x.blob)); back(); };
+  // Looked for while the photo is taken; without one the result needs a reason and a second review.
+  const [at, setAt] = useState<{ position?: LonLat } | null>(null);
+  const [why, setWhy] = useState("");
+  useEffect(() => { void fix().then(setAt); }, []);
+  const placed = !!at?.position;
+  const send = async () => {
+    const now = placed ? await fix() : {};
+    await act(ev, "finish", { note, ...(now.position ? now : placed ? at! : { no_position: why.trim() }) }, shots.map((x) => x.blob));
+    back();
+  };
   return (
     <div class="finish">
       <div class="shots">
@@ -185,8 +215,10 @@ function Finish({ ev, back }: { ev: Event; back(): void }) {
         <label class="shoot"><Icon name="camera" size={26} />{t(shots.length ? "patrol.photo.again" : "patrol.photo")}<input class="sr" type="file" accept="image/*" capture="environment" onInput={pick} /></label>
       </div>
       <label class="field"><span>{t("patrol.note")}</span><textarea rows={2} placeholder={t("patrol.note.hint")} value={note} onInput={(e) => setNote(e.currentTarget.value)} /></label>
+      {placed || !at ? <p class="muted small" role="status"><Icon name="map-pin" size={16} /> {t(at ? "patrol.fixed" : "patrol.fixing")}</p>
+        : <label class="field"><span>{t("patrol.nofix.why")}</span><input name="no_position" maxLength={200} placeholder={t("patrol.nofix")} value={why} onInput={(e) => setWhy(e.currentTarget.value)} /></label>}
       {!shots.length && <p class="muted small">{t("patrol.needphoto")}</p>}
-      <div class="bottom"><button class="btn" onClick={back}>{t("action.cancel")}</button><button class="btn main" data-action="finish" disabled={!shots.length || !note.trim()} onClick={() => void send()}>{t("patrol.send")}</button></div>
+      <div class="bottom"><button class="btn" onClick={back}>{t("action.cancel")}</button><button class="btn main" data-action="finish" disabled={!shots.length || !note.trim() || !at || (!placed && why.trim().length < 2)} onClick={() => void send()}>{t("patrol.send")}</button></div>
     </div>
   );
 }

@@ -6,6 +6,7 @@ import { get, post, Problem } from "../common/api";
 import { km, num, when, called } from "../common/format";
 import { severity } from "../mapkit";
 import { t, tt, type Key } from "../common/i18n";
+import { Provenance } from "../common/provenance";
 import type { Action, Event, Photo, Proposals, TimelineEntry } from "../common/types";
 import { flyTo } from "./mapview";
 import { Due } from "./events";
@@ -15,7 +16,7 @@ const ICONS: Record<string, string> = { assign: "building-2", transfer: "arrow-r
 /** The step that carries an event on, in the order in which it is looked for: dispatching accepts on the way. */
 const FORWARD = ["dispatch", "register", "close", "pass", "endorse", "grant", "answer", "restore"];
 /** What the desk does not do for a crew: it belongs to the phone. */
-const FIELD_ONLY = new Set(["accept", "arrive", "finish", "return", "use", "ask_delay"]);
+const FIELD_ONLY = new Set(["accept", "arrive", "finish", "return", "use", "ask_delay", "supply"]);
 
 const BAD = new Set(["reject", "filter", "refuse"]);
 
@@ -82,7 +83,7 @@ function Actions({ ev }: { ev: Event }) {
   const [busy, setBusy] = useState(false);
   useEffect(() => setOpen(null), [ev.id, ev.version]);
   if (s.moment.value !== null) return null;
-  const list = (ev.actions ?? []).filter((a) => !FIELD_ONLY.has(a.action));
+  const list = (ev.actions ?? []).filter((a) => !FIELD_ONLY.has(a.action) && a.action !== "review");
   if (open?.action === "dispatch") return <Dispatch ev={ev} done={() => setOpen(null)} />;
   if (open) return <ActionForm action={open} onCancel={() => setOpen(null)} onSend={(params) => act(ev, open.action, params)} />;
   if (!list.length) return null;
@@ -139,6 +140,13 @@ export function EventCard({ id }: { id: string }) {
   useEffect(() => {
     if (ev && !ev.actions && s.moment.value === null) get<Event>(`/api/v1/events/${ev.id}`).then((got) => s.takeEvent(got), () => undefined);
   }, [ev?.id, ev?.version]);
+  // Outline, visits and what was filled in stand only in the answer for one event.
+  const [whole, setWhole] = useState<Event | null>(null);
+  useEffect(() => {
+    let old = false;
+    if (ev && s.moment.value === null) get<Event>(`/api/v1/events/${ev.id}`).then((got) => { if (!old) { setWhole(got); s.outline.value = got.shape ?? null; } }, () => undefined);
+    return () => { old = true; s.outline.value = null; };
+  }, [ev?.id, ev?.version]);
   if (!ev) return <div class="card" />;
   const rows: [string, string | null][] = [
     [t("event.address"), [ev.district_name, ev.street_name, ev.address].filter(Boolean).join(" ") || null],
@@ -158,6 +166,7 @@ export function EventCard({ id }: { id: string }) {
         <Stages ev={ev} />
         <p class="standing"><b>{tt(ev.state_title)}</b><Due ev={ev} /></p>
         <Actions key={ev.id} ev={ev} />
+        {s.moment.value === null && <Provenance key={`${ev.id}-${ev.version}`} ev={whole?.version === ev.version ? whole : ev} act={(action, params) => act(ev, action, params)} />}
         {ev.description && ev.description !== called(ev) && <p class="said">{ev.description}</p>}
         <dl class="facts">{rows.map(([k, v]) => v && <div><dt class="muted">{k}</dt><dd>{v}</dd></div>)}</dl>
         <Photos photos={ev.photos} />

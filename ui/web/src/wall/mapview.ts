@@ -43,7 +43,7 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   twin.map.setPadding(padding());
   atlas = liveAtlas(theme.value);
   // From below to above: a route never covers the event that it leads to.
-  for (const name of ["trees", "areas", "fences", "sectors", "routes", "trail", "found", "movers", "events", "alarms", "pulse", "plots", "selection", "minutes", "draw"]) twin.setGroup(name, []);
+  for (const name of ["trees", "areas", "fences", "reach", "sectors", "routes", "trail", "found", "movers", "events", "alarms", "pulse", "plots", "selection", "minutes", "draw"]) twin.setGroup(name, []);
   startEvents(twin, eventJson);
   startOverlays(twin);
   startFences(twin);

@@ -7,6 +7,7 @@ import { t } from "../common/i18n";
 import { theme } from "../common/theme";
 import type { LonLat } from "../common/types";
 import { ringing, standing, type Standing } from "./alarmstore";
+import { drawOutline } from "../common/outline";
 import { groupLayers, pulse } from "./eventlayers";
 import { theAtlas } from "./mapview";
 import * as s from "./store";
@@ -29,6 +30,7 @@ export function startOverlays(map: TwinMap): void {
   on(() => [w.sectors.value, w.looked.value, theme.value], drawSectors);
   on(() => [w.trail.value, theme.value], drawTrail);
   on(() => [w.difference.value, theme.value], drawDifference);
+  on(() => [s.outline.value, theme.value], () => drawOutline(twin, s.outline.value));
   twin.map.on("zoomend", drawAlarms);
   let asked = 0;
   twin.map.on("moveend", () => {

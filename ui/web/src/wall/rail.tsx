@@ -3,6 +3,7 @@ import { Icon } from "../common/icon";
 import { t, type Key } from "../common/i18n";
 import { Cameras } from "./cameras";
 import { Compare } from "./compare";
+import { Contacts } from "./contacts";
 import { Fences } from "./fences";
 import { Layers } from "./layers";
 import { Plans } from "./plans";
@@ -28,6 +29,7 @@ export const TOOLS: Tool[] = [
   { name: "compare", icon: "git-compare", panel: Compare },
   { name: "scenes", icon: "presentation", panel: Scenes },
   { name: "plans", icon: "shield-alert", panel: Plans, act: "alarm.read" },
+  { name: "contacts", icon: "book-open", panel: Contacts, act: "alarm.read" },
   { name: "screens", icon: "monitor", panel: Screens },
 ];
 

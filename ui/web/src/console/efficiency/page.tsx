@@ -32,7 +32,7 @@ const value = (r: Rate) => (r.value === null ? "—" : r.unit === "%" ? num(r.va
 
 const dayBefore = (days: number) => new Date(Date.now() - days * 86400e3 + 8 * 3600e3).toISOString().slice(0, 10);
 /** What a rate counts, as the list shows it: the list has no filter for what a rate takes together. */
-const COUNTED: Record<string, Partial<Filters>> = { on_time: { state: "closed" }, lowest: { state: "closed" }, soonest: { state: "closed" }, cheapest: { state: "closed" }, lasting: { state: "closed" }, gravest: { state: "closed", severity: "1" } };
+const COUNTED: Record<string, Partial<Filters>> = { on_time: { state: "closed" }, satisfied: { state: "closed" }, lowest: { state: "closed" }, soonest: { state: "closed" }, cheapest: { state: "closed" }, lasting: { state: "closed" }, gravest: { state: "closed", severity: "1" } };
 
 function Card({ of, days }: { of: Rate; days: number }) {
   return (
@@ -81,9 +81,16 @@ function Table({ days }: { days: number }) {
   ];
   const name = (r: Row) => (r.code === null ? t("eff.whole") : by === "severity" ? t("eff.level", { n: r.code! }) : typeof r.name === "string" ? r.name : tt(r.name) || r.code || t("eff.nobody"));
   const delta = (r: Row) => (r.on_time_rate === null || r.before === null || r.before === undefined ? null : r.on_time_rate - r.before);
+  const narrowed = (r: Row): Partial<Filters> => ({ opened_from: dayBefore(days), ...(r.code !== null && (by === "district" || by === "category" || by === "source" || by === "severity" || by === "department") ? { [by]: r.code } : {}) });
+  /** The counts that the list can show as they are counted here. */
+  const opens = (k: keyof Row): Partial<Filters> | null => (k === "opened" ? { state: "all" } : k === "closed" ? { state: "closed" } : k === "late_now" ? { state: "open", late: true } : null);
+  const cell = (r: Row, k: keyof Row, said: string) => {
+    const to = opens(k);
+    return to && r[k] ? <button class="link" data-opens={k} title={t("eff.list")} onClick={() => openWith({ ...narrowed(r), ...to })}>{said}</button> : said;
+  };
   const line = (r: Row, head = false) => (
-    <tr class={head ? "whole" : ""}><th scope="row">{head ? name(r) : <a href="/console/events" onClick={(e) => { e.preventDefault(); openWith({ opened_from: dayBefore(days), ...(by === "district" || by === "category" || by === "source" || by === "severity" || by === "department" ? { [by]: r.code ?? "" } : {}) }); }}>{name(r)}</a>}</th>
-      {columns.map(([k, , show]) => <td class={`number${k === "late_now" && r.late_now ? " bad" : ""}`}>{show(r)}{k === "on_time_rate" && delta(r) !== null && Math.abs(delta(r)!) >= 0.1 && <span class={`small delta ${delta(r)! > 0 ? "good" : "bad"}`}>{delta(r)! > 0 ? "▲" : "▼"}{num(Math.abs(delta(r)!))}</span>}</td>)}</tr>
+    <tr class={head ? "whole" : ""}><th scope="row">{head ? name(r) : <a href="/console/events" onClick={(e) => { e.preventDefault(); openWith(narrowed(r)); }}>{name(r)}</a>}</th>
+      {columns.map(([k, , show]) => <td class={`number${k === "late_now" && r.late_now ? " bad" : ""}`}>{cell(r, k, show(r))}{k === "on_time_rate" && delta(r) !== null && Math.abs(delta(r)!) >= 0.1 && <span class={`small delta ${delta(r)! > 0 ? "good" : "bad"}`}>{delta(r)! > 0 ? "▲" : "▼"}{num(Math.abs(delta(r)!))}</span>}</td>)}</tr>
   );
   return (
     <>

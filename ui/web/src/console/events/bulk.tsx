@@ -34,7 +34,7 @@ export function Bulk() {
       {rows.length > 0 && (
         <div class="bulk" role="toolbar" aria-label={t("evl.bulk")}>
           <b>{t("evl.picked", { n: num(rows.length) })}</b>
-          {shared.slice(0, 7).map(({ action, n }) => <button class="btn" data-bulk={action.action} onClick={() => run(action)}>{tt(action.title)}{n < rows.length && <span class="muted small">{n}</span>}</button>)}
+          {shared.map(({ action, n }) => <button class="btn" data-bulk={action.action} onClick={() => run(action)}>{tt(action.title)}{n < rows.length && <span class="muted small">{n}</span>}</button>)}
           <button class="btn" data-bulk="tag" onClick={() => setTagging(true)}><Icon name="tag" size={14} />{t("evl.tag")}</button>
           <button class="ghost" aria-label={t("evl.pick.none")} title={t("evl.pick.none")} onClick={() => (e.picked.value = new Set())}><Icon name="x" /></button>
         </div>

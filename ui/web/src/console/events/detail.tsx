@@ -5,16 +5,17 @@ import { get } from "../../common/api";
 import { called, km, num, span, stamp, when } from "../../common/format";
 import { Icon, Mark } from "../../common/icon";
 import { t, tt, type Key } from "../../common/i18n";
-import type { Action, Photo, Proposals, TimelineEntry, Titled } from "../../common/types";
+import { Provenance } from "../../common/provenance";
+import type { Action, Event, Photo, Proposals, TimelineEntry, Titled } from "../../common/types";
 import { severity } from "../../mapkit";
 import * as s from "../state";
-import { duplicates, proposals } from "./detailmap";
+import { duplicates, outline, proposals } from "./detailmap";
 import * as e from "./store";
 import { Clock, sourceName } from "./table";
 import type { Duplicate, Row } from "./types";
 
 const FIRST = ["dispatch", "register", "close", "pass", "endorse", "grant", "answer", "restore"];
-const FIELD = new Set(["accept", "arrive", "finish", "use", "ask_delay", "return"]);
+const FIELD = new Set(["accept", "arrive", "finish", "use", "ask_delay", "return", "supply"]);
 const BAD = new Set(["reject", "filter", "recall", "refuse"]);
 
 function Stages({ of }: { of: Row }) {
@@ -104,7 +105,13 @@ export function Detail({ of }: { of: Row }) {
   const [asked, setAsked] = useState<{ action: Action; given?: Record<string, unknown> } | null>(null);
   const [busy, setBusy] = useState(false);
   useEffect(() => setAsked(null), [of.id, of.version]);
-  const list = of.actions.filter((a) => !FIELD.has(a.action) && a.action !== "merge");
+  const [whole, setWhole] = useState<Event | null>(null);
+  useEffect(() => {
+    let old = false;
+    get<Event>(`/api/v1/events/${of.id}`).then((got) => { if (!old) { setWhole(got); outline.value = got.shape ?? null; } }, () => undefined);
+    return () => { old = true; outline.value = null; };
+  }, [of.id, of.version]);
+  const list = of.actions.filter((a) => !FIELD.has(a.action) && a.action !== "merge" && a.action !== "review");
   const sends = list.find((a) => a.action === "dispatch");
   const rest = list.filter((a) => a !== sends);
   const first = sends ? null : rest.find((a) => FIRST.includes(a.action)) ?? rest[0];
@@ -126,6 +133,7 @@ export function Detail({ of }: { of: Row }) {
         {sends && of.point && <Who of={of} />}
         {rest.length > 0 && <div class="does">{[...(first ? [first] : []), ...rest.filter((a) => a !== first)].map((a) => <button class={`btn${a === first ? " main" : ""}${BAD.has(a.action) ? " bad" : ""}`} disabled={busy} data-action={a.action} onClick={() => void go(a)}>{tt(a.title)}</button>)}</div>}
       </>}
+      <Provenance key={`${of.id}-${of.version}`} ev={whole?.version === of.version ? whole : of} act={(action, params) => e.act(of, action, params)} />
       {of.description && <p class="said-text">{of.description}</p>}
       <Photos photos={of.photos} />
       <Tags of={of} />

@@ -2,11 +2,13 @@
 import { signal } from "@preact/signals";
 import { rgba, ScatterplotLayer, TextLayer, type PathLayer as Path, type TwinMap } from "../../mapkit";
 import { theme } from "../../common/theme";
+import { drawOutline } from "../../common/outline";
 import type { Crew, LonLat, Proposals } from "../../common/types";
 import type { Duplicate } from "./types";
 
 export const proposals = signal<{ event: string; data: Proposals; hot: string | null } | null>(null);
 export const duplicates = signal<Duplicate[]>([]);
+export const outline = signal<GeoJSON.Geometry | null>(null);
 const FONT = "Noto Sans CJK SC, PingFang SC, sans-serif";
 
 export function detailLayers(twin: TwinMap, PathLayer: typeof Path): void {
@@ -26,4 +28,5 @@ export function detailLayers(twin: TwinMap, PathLayer: typeof Path): void {
     id: "duplicates", data: duplicates.value, getPosition: (d) => [d.lon, d.lat] as LonLat, radiusUnits: "pixels", getRadius: 15, stroked: true, filled: false, lineWidthUnits: "pixels", getLineWidth: 2, getLineColor: rgba(theme.value, "past"),
   })] : [];
   twin.setGroup("minutes", [...same, ...minutes]);
+  drawOutline(twin, outline.value);
 }

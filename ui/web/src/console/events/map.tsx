@@ -39,7 +39,7 @@ export function EventMap() {
     let atlas = liveAtlas(theme.value);
     let was = theme.value;
     let framed = false;
-    for (const name of ["routes", "events", "rings", "minutes"]) twin.setGroup(name, []);
+    for (const name of ["outline", "routes", "events", "rings", "minutes"]) twin.setGroup(name, []);
     (window as unknown as { twin: unknown }).twin = { map: twin.map, pick: twin.pick, store: e };
     const seen = () => { const b = twin.map.getBounds(); e.box.value = [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()]; };
     twin.map.on("moveend", seen);

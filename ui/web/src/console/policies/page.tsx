@@ -12,6 +12,7 @@ import { Part, label } from "./form";
 import { Inspector } from "./inspector";
 import * as p from "./store";
 import { Migration } from "./migration";
+import { PartnerState } from "./partner";
 import { Trial } from "./trial";
 import type { Doc, Json } from "./types";
 
@@ -130,6 +131,7 @@ export default function PoliciesPage() {
               {p.mayWrite() && p.changed.value && <button class="btn" onClick={() => void p.show(of.kind, of.key)}><Icon name="undo-2" />{t("pol.discard")}</button>}
               {p.mayWrite() && <button class="btn main" data-do="publish" disabled={!p.changed.value || !!p.checked.value?.faults.length} onClick={() => setPublishing(true)}><Icon name="check" />{t("pol.publish")}</button>}
             </div></header>
+          {of.kind === "outgoing" && <PartnerState name={of.key} />}
           {p.trial.value && <Trial />}
           <Body key={`${of.kind}/${of.key}`} />
         </>}

@@ -1,0 +1,1 @@
+"""Reports pushed by machines and partner systems."""
