@@ -118,6 +118,27 @@ def _code_page(page: Any) -> None:
     page.goto(page.url.split("/login")[0] + f"/c/{code}")
 
 
+def _fences(page: Any) -> None:
+    """Draw a fence in the city, as a hand does, and leave it in the list."""
+    _hour(page)
+    page.click("[data-tool=fences]")
+    page.wait_for_timeout(1500)
+    if not page.locator(".plots li").count():
+        page.click("[data-do=fence]")
+        page.click("[data-mode=circle]")
+        page.wait_for_timeout(400)
+        page.mouse.move(800, 420)
+        page.mouse.down()
+        page.mouse.move(900, 490, steps=4)
+        page.mouse.up()
+        page.fill(".fenceform [name=title]", "豫园禁停区")
+        page.click(".fenceform .btn.main")
+        page.wait_for_timeout(4000)
+    page.click("[data-tool=fences]")
+    page.click("[data-tool=fences]")
+    page.wait_for_timeout(2500)
+
+
 def _nothing(_page: Any) -> None:
     return
 
@@ -134,7 +155,18 @@ PICTURES: dict[str, tuple[str | None, str, dict[str, int], int, Steps]] = {
     "wall-a": ("dispatcher", f"/wall?screen=a{CITY}", WIDE, 1, _still),
     "wall-b": ("dispatcher", f"/wall?screen=b{CITY}", WIDE, 1, _still),
     "wall-c": ("commander", f"/wall?screen=c{CITY}", WIDE, 1, _still),
+    "wall-fences": ("dispatcher", "/wall#m=13/31.2304/121.4737", WIDE, 1, _fences),
+    "wall-topic": ("dispatcher", f"/wall?panel=topic&topic=sanitation{CITY}", WIDE, 1, _still),
     "board": ("commander", "/board", PHONE, 2, _still),
+    "board-tablet": (
+        "commander",
+        "/board?topic=sanitation",
+        {"width": 1024, "height": 768},
+        1,
+        _still,
+    ),
+    "console-boards": ("commander", "/console/boards/sanitation", WIDE, 1, _still),
+    "console-layers": ("commander", "/console/layers", WIDE, 1, _still),
     "patrol": ("patrol", "/patrol?theme=day", PHONE, 2, _nothing),
     "patrol-task": ("patrol", "/patrol?theme=day", PHONE, 2, _task),
     "patrol-night": ("patrol", "/patrol?theme=night", PHONE, 2, _task),

@@ -51,7 +51,7 @@ function Card({ said, one, open, toggle }: { said: CardSaid; one: Indicator; ope
   const marks = said.thresholds && one.target !== null;
   return (
     <button class={`${one.level}${said.wide ? " wide" : ""}${open ? " on" : ""}`} data-card={one.key} aria-expanded={open} onClick={toggle}>
-      <span class="head small"><span class="name grow cut" title={name}>{name}</span><Delta one={one} /></span>
+      <span class="cardhead small"><span class="name grow cut" title={name}>{name}</span><Delta one={one} /></span>
       <span class="line"><span class="value">{figure(one)}<span class="unit">{unitOf(one)}</span></span>{one.level !== "none" && <span class="sign" title={t(`level.${one.level}`)}>{SIGNS[one.level]}</span>}{said.look === "trend" && <Spark values={one.trend.map((p) => p[1])} width={said.wide ? 180 : 48} height={24} />}</span>
       {said.look === "ranking" && <Ranking one={one} />}
       {marks && <Bullet one={one} />}

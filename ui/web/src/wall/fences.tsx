@@ -21,6 +21,11 @@ function fresh(): f.FenceAsk {
   return { title: "", geometry: { type: "Polygon", coordinates: [] }, breach: "enter", minutes: 0, kinds: f.fenceKinds.value.slice(0, 1).map((k) => k.kind), codes: [], hours: null, level: 2, enabled: true };
 }
 
+/** What is sent of a fence: what a person decides, and nothing that the server adds. */
+function asked({ title, geometry, breach, minutes, kinds, codes, among, hours, level, enabled }: f.FenceAsk): f.FenceAsk {
+  return { title, geometry, breach, minutes, kinds, codes, ...(among && Object.keys(among).length ? { among } : {}), hours, level, enabled };
+}
+
 /** In words: who must not do what, and when. */
 export function saying(one: f.FenceAsk): string {
   const who = one.codes.length ? t("fence.codes.n", { n: one.codes.length }) : one.kinds.map((k) => tt(f.fenceKinds.value.find((x) => x.kind === k)?.title) || k).join(t("fence.and"));
@@ -69,7 +74,7 @@ function Try({ ask }: { ask: f.FenceAsk }) {
   const [said, setSaid] = useState<{ inside: number; now: f.Breaching[] } | null>(null);
   useEffect(() => {
     if (!ask.geometry.coordinates.length || !ask.kinds.length) return;
-    const wait = window.setTimeout(() => f.tryFence({ ...ask, title: ask.title || "?" }).then((got) => {
+    const wait = window.setTimeout(() => f.tryFence({ ...asked(ask), title: ask.title || "?" }).then((got) => {
       setSaid(got);
       w.found.value = { total: got.now.length, things: got.now.map((x, i) => ({ num: -1 - i, kind: x.kind, code: x.code, name: x.name, district_name: null, point: [x.lon, x.lat] })) };
     }, () => setSaid(null)), 400);
@@ -93,8 +98,7 @@ function Edit({ of, done }: { of: f.Fence | null; done(): void }) {
   const ready = ask.title.trim() !== "" && ask.geometry.coordinates.length > 0 && ask.kinds.length > 0 && (ask.breach !== "stay" || ask.minutes > 0);
   const save = (e: Event) => {
     e.preventDefault();
-    const { title, geometry, breach, minutes, kinds, codes, among, hours, level, enabled } = ask;
-    if (ready) f.saveFence({ title: title.trim(), geometry, breach, minutes, kinds, codes, ...(among ? { among } : {}), hours, level, enabled }, of ?? undefined).then(done, failed);
+    if (ready) f.saveFence({ ...asked(ask), title: ask.title.trim() }, of ?? undefined).then(done, failed);
   };
   return (
     <form class="ask pad scroll fenceform" onSubmit={save}>
@@ -116,7 +120,7 @@ function Edit({ of, done }: { of: f.Fence | null; done(): void }) {
 
 function Row({ one, edit }: { one: f.Fence; edit(): void }) {
   const show = () => { f.chosenFence.value = one.id; fitBounds(bounds(f.ringsOf(one))); };
-  const turn = () => f.saveFence({ ...one, enabled: !one.enabled }, one).catch(failed);
+  const turn = () => f.saveFence({ ...asked(one), enabled: !one.enabled }, one).catch(failed);
   return (
     <li class={`${f.chosenFence.value === one.id ? "on" : ""}${one.enabled ? "" : " off"}`} data-fence={one.id}>
       <button class="grow" onClick={show}>
