@@ -184,6 +184,18 @@ def outward(graph: RoadGraph, lon: float, lat: float, limit_s: float = 1800.0) -
     return np.asarray(times + far[0] / OFF_ROAD_MPS, dtype=np.float64)
 
 
+def to_nearest(graph: RoadGraph, places: Floats, limit_s: float) -> Floats:
+    """Return the seconds from every node to whichever place is nearest in time; inf beyond the limit.
+
+    A place is taken as the road node next to it; one search serves any number of places.
+    """
+    nodes, _ = graph.nearest(places)
+    found = dijkstra(
+        graph.back, directed=True, indices=np.unique(nodes), limit=limit_s, min_only=True
+    )
+    return np.asarray(found, dtype=np.float64)
+
+
 def matrix(graph: RoadGraph, places: Floats, starts: Floats, limit_s: float) -> Floats:
     """Return the seconds to each place (rows) from each start (columns); inf beyond the limit."""
     ends, end_far = graph.nearest(places)

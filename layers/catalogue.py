@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from layers import style, things
@@ -31,8 +31,9 @@ _BASE_MARKS = {
 
 
 def tree(
-    kinds: dict[str, Kind], theme: str = "night", levels: frozenset[str] = frozenset()
-) -> dict[str, Any]:
+    kinds: dict[str, Kind], theme: str = "night", levels: frozenset[str] = frozenset(),
+    heights: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return `{groups: [{id, title, layers, databases}]}` of what the style draws and what lives."""
     p = Palette(theme)
     drawn = style.build(theme, kinds, levels=levels)["layers"]
@@ -45,6 +46,8 @@ def tree(
         ids = [i for i in ids if i != "district-land"]
         group = kind.topic if kind.topic in found else "base"
         found[group].append(_node(kind, _legend(kind, p), ids, kind.kind in levels))
+    if heights:
+        found["base"].append(_ground(p, heights))
     branches = _branches(kinds, {node["id"] for nodes in found.values() for node in nodes})
     return {
         "groups": [
@@ -53,6 +56,17 @@ def tree(
             if found[key] or branches.get(key)
         ]
     }
+
+
+def _ground(p: Palette, heights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the node of hills: shade on the flat map, relief in 3D, as much higher as one wants."""
+    title = {"zh": "地形", "en": "Terrain"}
+    return {
+        "id": "terrain", "title": title, "kind": "terrain", "type": "terrain", "visible": True,
+        "min_zoom": 6, "legend": [_mark(p, title, "road", "fill")], "style_layers": ["terrain-shade"],
+        "heights": {"lowest_m": heights["lowest_m"], "highest_m": heights["highest_m"],
+                    "step_m": heights["step_m"], "name": heights["name"], "at": heights["at"]},
+    }  # fmt: skip
 
 
 def _branches(kinds: dict[str, Kind], drawn: set[str]) -> dict[str, list[dict[str, Any]]]:

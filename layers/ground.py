@@ -108,3 +108,15 @@ def boundaries(p: Palette) -> list[Layer]:
              paint={"line-color": p.boundary, "line-dasharray": [5, 2, 1, 2],
                     "line-width": ["interpolate", ["linear"], ["zoom"], 8, 0.7, 12, 1.2, 16, 2]}),
     ]  # fmt: skip
+
+
+def shade(p: Palette) -> list[dict[str, Any]]:
+    """Return the shade of hills; the city is flat, so it is drawn stronger than in the mountains."""
+    night = p.theme == "night"
+    return [
+        {"id": "terrain-shade", "type": "hillshade", "source": "terrain", "metadata": {"kind": "terrain"},
+         "paint": {"hillshade-exaggeration": 0.6, "hillshade-illumination-direction": 315,
+                   "hillshade-shadow-color": "#05090b" if night else "#8b8877",
+                   "hillshade-highlight-color": "#3d4d52" if night else "#ffffff",
+                   "hillshade-accent-color": "#0b1214" if night else "#b9b5a5"}},
+    ]  # fmt: skip

@@ -11,31 +11,22 @@ import pydeck as pdk
 from twin.errors import NotFound
 
 
-def _icons(layer_id: str, icon: str | None, size: float, *, angle: bool) -> pdk.Layer:
-    """Return an icon layer over an atlas; `icon` None means that each row names its own."""
-    more: dict[str, Any] = {"get_icon": pdk.types.String(icon) if icon else "icon"}
-    if angle:
-        more |= {"get_angle": "angle", "get_color": "color"}
-    return pdk.Layer(
-        "IconLayer", data=[], id=layer_id, get_position="position", get_size=size,
-        size_units=pdk.types.String("pixels"),
-        pickable=True, alpha_cutoff=0.05, **more,
-    )  # fmt: skip
-
-
 def movers() -> pdk.Deck:
     """Vehicles are arrows that point where they drive, crews are rings; what has not been heard is hollow."""
+    # Pixels of a silent vehicle, a silent crew, a vehicle, a crew: mapkit draws all of them at once.
     return _deck(
-        _icons("vehicles-stale", "vehicle-stale", 15, angle=True),
-        _icons("crews-stale", "crew-stale", 16, angle=True),
-        _icons("vehicles", "vehicle", 17, angle=True),
-        _icons("crews", "crew", 18, angle=True),
+        pdk.Layer("FleetLayer", data=[], id="movers", sizes=[15, 16, 17, 18], pickable=True)
     )
 
 
 def events() -> pdk.Deck:
     """Events: shape and colour of their severity, filled until a crew has them, ringed when late."""
-    return _deck(_icons("events", None, 26, angle=False))
+    return _deck(
+        pdk.Layer(
+            "IconLayer", data=[], id="events", get_position="position", get_icon="icon",
+            get_size=26, size_units=pdk.types.String("pixels"), pickable=True, alpha_cutoff=0.05,
+        )
+    )  # fmt: skip
 
 
 def _deck(*layers: pdk.Layer) -> pdk.Deck:

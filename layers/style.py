@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,13 +56,21 @@ def _vector(layer: str, min_zoom: int) -> dict[str, Any]:
     }
 
 
+def _heights(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "raster-dem", "tiles": ["/terrain/{z}/{x}/{y}.png?of=" + said["id"][-8:]],
+        "encoding": "terrarium", "tileSize": 256, "minzoom": 6, "maxzoom": said["finest"],
+        "bounds": list(said["bounds"]),
+    }  # fmt: skip
+
+
 def build(
     name: str, kinds: dict[str, Kind], lang: str = "zh-CN", origin: str = "",
-    levels: frozenset[str] = frozenset(),
+    levels: frozenset[str] = frozenset(), heights: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return a style; `origin` is put before every address (a map outside a page needs it whole).
 
-    `levels` are the kinds of which a level of detail is kept.
+    `levels` are the kinds of which a level of detail is kept, `heights` where the ground's are known.
     """
     variant = VARIANTS.get(name)
     if variant is None:
@@ -79,7 +88,13 @@ def build(
     layers = [ground.areas(p)[0], land]
     for kind in (k for k in polygons if k.kind in things.GROUND):
         layers += things.layers(kind, p, kind.kind in levels)
-    layers += cover + ground.boundaries(p)[:1] + ground.roads(p) + ground.buildings(p, levels)[:1]
+    layers += (
+        cover
+        + (ground.shade(p) if heights else [])
+        + ground.boundaries(p)[:1]
+        + ground.roads(p)
+        + ground.buildings(p, levels)[:1]
+    )
     # Every other area is a wash above the ground: an enclosure lies in a park, a zone on a street.
     areas = [
         one
@@ -99,6 +114,8 @@ def build(
             one for one in things.layers(kind, p, kind.kind in levels) if one["type"] != "circle"
         ]
     here = sources(kinds, levels)
+    if heights:
+        here["terrain"] = _heights(heights)
     for source in here.values():
         if "tiles" in source:
             source["tiles"] = [origin + t for t in source["tiles"]]
@@ -123,6 +140,14 @@ def build(
         },
         "transition": {"duration": 150, "delay": 0},
     }
+
+
+def shown(made: dict[str, Any]) -> dict[str, Any]:
+    """Return a style with only the layers that are seen at the start, and their sources."""
+    seen = [one for one in made["layers"] if one.get("layout", {}).get("visibility") != "none"]
+    used = {one.get("source") for one in seen}
+    sources_ = {name: source for name, source in made["sources"].items() if name in used}
+    return made | {"layers": seen, "sources": sources_}
 
 
 def _enlarged(layers: list[dict[str, Any]], by: float) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ HEALTH = {"poor": "minor", "dead": "major"}
 GROUND = ("sub_compartment",)
 WIDEST = 8.0
 DOTS_SHOWN = 13
+_OPACITIES = frozenset({"fill-opacity", "line-opacity", "circle-opacity", "icon-opacity"})
 
 
 def drawn(kinds: dict[str, Kind]) -> list[Kind]:
@@ -30,7 +31,10 @@ def drawn(kinds: dict[str, Kind]) -> list[Kind]:
 
 
 def domain(kind: Kind) -> str:
-    """Return the colour token of a kind: its topic, sanitation for what it keeps."""
+    """Return the colour token of a kind: the one that staff gave it, else its topic's."""
+    ink = kind.symbol.get("ink")
+    if ink:
+        return str(ink)
     return kind.topic if kind.topic in tokens()["themes"]["night"] else "base"
 
 
@@ -80,10 +84,26 @@ def layers(kind: Kind, p: Palette, levelled: bool = False) -> list[Layer]:
         for one in made:
             one["filter"] = ["all", SINGLE, one["filter"]] if "filter" in one else SINGLE
         made = level(kind, p) + made
+    share = kind.symbol.get("opacity")
+    if share is not None:
+        for one in made:
+            _dim(one.get("paint", {}), float(share))
     if not shown(kind):
         for one in made:
             one["layout"] = one.get("layout", {}) | {"visibility": "none"}
     return made
+
+
+def _dim(paint: dict[str, Any], share: float) -> None:
+    """Take a share of every opacity; an expression over zoom keeps its stops."""
+    for name in _OPACITIES.intersection(paint):
+        value = paint[name]
+        if isinstance(value, list):
+            paint[name] = value[:4] + [v * share for v in value[4:5]] + [
+                v * share if i % 2 else v for i, v in enumerate(value[5:])
+            ]  # fmt: skip
+        else:
+            paint[name] = value * share
 
 
 def shown(kind: Kind) -> bool:

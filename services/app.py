@@ -10,14 +10,15 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.alarms.endpoints import router as alarms
+from services.basemap.endpoints import router as basemap
 from services.boards.endpoints import router as boards
 from services.catalogue.endpoints import router as catalogue
 from services.changes.endpoints import router as changes
 from services.citizens.endpoints import router as citizens
 from services.codes.endpoints import router as codes
+from services.contacts.endpoints import router as contacts
 from services.devices.endpoints import router as devices
 from services.dispatch.endpoints import router as dispatch
-from services.dispatch.roads import warm as warm_roads
 from services.efficiency.endpoints import router as efficiency
 from services.events.desk import router as desk
 from services.events.endpoints import router as events
@@ -68,6 +69,7 @@ from services.web import auth, described, errors, meters
 from services.web.access import Access
 from services.web.head import Head
 from twin import db, pool
+from twin.roads import warm as warm_roads
 from twin.settings import settings
 
 
@@ -115,7 +117,7 @@ def create_app() -> FastAPI:
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
         changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
         tickets, ota, indicators, policies, wall, citizens, plans, intake,
-        partners,
+        partners, contacts, basemap,
     ):  # fmt: skip
         app.include_router(router)
     app.add_middleware(ShortWay)

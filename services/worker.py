@@ -13,6 +13,7 @@ from types import FrameType
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from ingest import warnings as cap_files
 from ingest.feed import run as feeds
 from ingest.files import uploads
 from services.dispatch.rolling import Rolling
@@ -31,6 +32,7 @@ from twin import (
     searchkeys,
 )
 from twin.alarms.engine import Engine
+from twin.indicators import recount
 from twin.indicators.cells import Follower
 from twin.log import start_logging
 from twin.ota import rollouts
@@ -44,7 +46,7 @@ from twin.shadow import commands
 log = structlog.get_logger("worker")
 SWEEP_EVERY_S = 5.0
 # Jobs change kinds and check quality: the modules that offer tasks are named here.
-TASKS = (alter, change, inspection, uploads)
+TASKS = (alter, change, inspection, recount, uploads)
 WORK_EVERY_S = 1.0
 DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0
@@ -58,6 +60,7 @@ OUTLOOK_EVERY_S = 10.0
 HAND_ON_EVERY_S = 1.0
 DEVICES_EVERY_S = 5.0
 COUNT_EVERY_S = 5.0
+INBOX_EVERY_S = 2.0
 _stop = threading.Event()
 
 
@@ -159,6 +162,7 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(Outlook().once, OUTLOOK_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Delivery().once, NORTH_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(handing.once, HAND_ON_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(cap_files.watch, INBOX_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Rolling().once, DISPATCH_EVERY_S), daemon=True),
         # A level half made is undone with its transaction.
         threading.Thread(target=_repeat, args=(draw, DRAW_EVERY_S), daemon=True),

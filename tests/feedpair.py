@@ -56,8 +56,7 @@ class Pair:
         env["TWIN_DATABASE_URL"] = self.district if name == "sequencer-district" else self.city
         module = ["twin.sequencer"]
         if name == "api":
-            module = ["uvicorn", "ui.server:app", "--host", "127.0.0.1", "--port", str(self.port),
-                      "--log-level", "warning", "--no-access-log"]  # fmt: skip
+            module = ["ui.serve", "--port", str(self.port)]
         command = [*as_user(None), sys.executable, "-m", *module]
         self.parts[name] = subprocess.Popen(command, env=env, cwd=ROOT)
         if name == "api":

@@ -149,9 +149,10 @@ def find(conn: Connection, actor: Actor, key: str) -> Case:
     row = conn.execute(
         text(f'select {COLUMNS} from twin."case" where {where}'), {"k": value}
     ).first()
-    if row is None or not rows.seen(actor, row):
+    case = None if row is None else dict(row._mapping)
+    if case is None or not rows.seen(actor, case):
         raise NotFound("There is no such event, or it is outside your districts.")
-    return dict(row._mapping)
+    return case
 
 
 def perform(
@@ -240,29 +241,33 @@ def bulk(
         if key not in found
     ]
     given = steps.given(params)
-    made: list[Step] = []
     courses: list[Course] = []
-    for case in rows.locked_many(conn, list(found.values())):
-        if not (actor is SYSTEM or rows.seen(actor, families.Placed(case))):
-            why = NotFound("There is no such event, or it is outside your districts.")
-            refused.append({"code": case["code"], "why": why.detail, "error": why.code})
-            continue
-        course = Course(conn, definition(conn, case), case)
-        try:
-            _run(course, action, actor, given)
-        except TwinError as why:
-            refused.append({"code": case["code"], "why": why.detail, "error": why.code})
-            continue
-        if any(step.after["id"] != case["id"] for step in course.steps):
-            # Joined cases change another case too: each must see what the one before left there.
-            rows.store(conn, course.steps)
-        else:
-            made += course.steps
-        courses.append(course)
-    rows.store(conn, made)
+    with rows.Writer(conn) as writer:
+        for case in rows.locked_many(conn, list(found.values())):
+            try:
+                course = _one_of_many(conn, case, action, actor, given)
+            except TwinError as why:
+                refused.append({"code": case["code"], "why": why.detail, "error": why.code})
+                continue
+            if any(step.after["id"] != case["id"] for step in course.steps):
+                # Joined cases change another case too: each must see what the one before left there.
+                rows.store(conn, course.steps)
+            else:
+                writer.put(course.steps)
+            courses.append(course)
     for course in courses:
         _after(conn, course, action, actor, given)
     return {"done": [course.case["code"] for course in courses], "refused": refused}
+
+
+def _one_of_many(
+    conn: Connection, case: Case, action: str, actor: Actor, given: Mapping[str, Any]
+) -> Course:
+    if not (actor is SYSTEM or rows.seen(actor, case)):
+        raise NotFound("There is no such event, or it is outside your districts.")
+    course = Course(conn, definition(conn, case), case)
+    _run(course, action, actor, given)
+    return course
 
 
 def annotate(

@@ -72,7 +72,18 @@ def append_many(conn: Connection, select_sql: str, params: Mapping[str, Any] | N
 
 
 # Entries of class security that end no session and change no grant.
-HARMLESS = frozenset({"login", "login.refused", "refused", "token.issue", "step_up", "key.add"})
+HARMLESS = frozenset(
+    {
+        "login",
+        "login.refused",
+        "refused",
+        "token.issue",
+        "step_up",
+        "key.add",
+        "contact.reveal",
+        "camera.view",
+    }
+)
 
 
 def whom(entry: Mapping[str, Any]) -> str | None:

@@ -18,7 +18,7 @@ from twin import declarations, detections, intake, policies, rules, visits
 from twin.errors import BadRequest, Forbidden, TwinError
 from twin.intake import MAX_TITLE, MAX_WORDS, Draft, Taken
 from twin.policies import Doc, Fault
-from twin.process import families, rows
+from twin.process import rows
 from twin.process.rows import Case
 from twin.scope import SYSTEM, Actor
 
@@ -212,7 +212,7 @@ def _taken(conn: Connection, made: Source, record: Mapping[str, Any], actor: Act
         taken = intake.take(conn, made.draft(conn, record), actor=actor)
         # Who may report somewhere need not be cleared to read what is reported.
         reaches = replace(actor, clearance=max(actor.clearance, rows.LEVEL), kinds=None)
-        if actor is not SYSTEM and not rows.seen(reaches, families.Placed(taken.case)):
+        if actor is not SYSTEM and not rows.seen(reaches, taken.case):
             raise Forbidden("This place is outside what the caller may report of.")
         return taken
 

@@ -30,8 +30,11 @@ MODULES = (
     "twin.filtering",
     "twin.mapped",
     "twin.outgoing",
+    "twin.contacts",
     "twin.plans.model",
     "twin.scenes",
+    "twin.boards",
+    "twin.styles",
 )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -13,6 +14,7 @@ from twin.errors import BadRequest, Unavailable
 
 # West, south, east, north of the city in EPSG:4326: what maps open on and tile sets cover.
 CITY_BOUNDS = (120.85, 30.66, 122.05, 31.88)
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 ROLES = ("owner", "app", "ingest", "tiles", "audit")
 
 
@@ -41,6 +43,10 @@ class Settings:
     oidc_issuer: str | None = None
     oidc_client: str | None = None
     tile_cache_mb: int = 128
+    snapshot_url: str | None = None  # where cameras without an address of their own give pictures
+    camera_nets: tuple[Network, ...] = ()  # from which networks pictures are fetched
+    tianditu_key: str | None = field(default=None, repr=False)
+    tianditu_url: str = "https://t0.tianditu.gov.cn"
 
     def secret(self, name: str) -> str:
         """Return the secret kept in `$TWIN_HOME/secrets/{name}`."""
@@ -83,6 +89,19 @@ def _megabytes(name: str, default: int) -> int:
     return int(raw)
 
 
+# Where cameras stand: never the open internet, never this machine's own doors.
+_PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
+
+
+def _networks(name: str, default: str) -> tuple[Network, ...]:
+    try:
+        return tuple(
+            ipaddress.ip_network(one.strip()) for one in os.environ.get(name, default).split(",")
+        )
+    except ValueError as why:
+        raise BadRequest(f"{name} lists networks such as 10.0.0.0/8, with commas.") from why
+
+
 def _scheme(env: Mapping[str, str]) -> str:
     return "https" if env.get("TWIN_TLS_CERT") else "http"
 
@@ -118,4 +137,8 @@ def settings() -> Settings:
         oidc_issuer=env.get("TWIN_OIDC_ISSUER") or None,
         oidc_client=env.get("TWIN_OIDC_CLIENT") or None,
         tile_cache_mb=_megabytes("TWIN_TILE_CACHE_MB", 128),
+        snapshot_url=env.get("TWIN_SNAPSHOT_URL") or None,
+        camera_nets=_networks("TWIN_CAMERA_NETS", _PRIVATE),
+        tianditu_key=env.get("TWIN_TIANDITU_KEY") or None,
+        tianditu_url=env.get("TWIN_TIANDITU_URL", "https://t0.tianditu.gov.cn").rstrip("/"),
     )

@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ingest.doors.http import HttpDoor
 from services.app import create_app
 from services.layers.endpoints import router as layers
+from services.tiles.short import ShortWay
+from services.web.access import Access
 from services.web.auth import current_actor
 from twin.errors import NotFound
 from twin.scope import Actor
@@ -137,6 +139,23 @@ def static(request: Request, name: str) -> Response:
     return bundle(request, name, IMMUTABLE if name.startswith("assets/") else REVALIDATE)
 
 
+class Express:
+    """Takes vector tiles around what only other doors need: routers and their error pages."""
+
+    def __init__(self, app: FastAPI) -> None:
+        """Stand before the whole application."""
+        self.app = app
+        self.tiles = SecurityHeaders(Access(ShortWay(app)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.app, name)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        short = scope["type"] == "http" and ShortWay.takes(scope)
+        await (self.tiles if short else self.app)(scope, receive, send)
+
+
 def compose(api: FastAPI) -> FastAPI:
     """Add pages, bundle and map styles to the API."""
     api.include_router(layers)
@@ -148,6 +167,6 @@ def compose(api: FastAPI) -> FastAPI:
 def __getattr__(name: str) -> Any:
     # `uvicorn ui.server:app` builds the application; importing this module for its parts does not.
     if name == "app":
-        globals()["app"] = HttpDoor(compose(create_app()))
+        globals()["app"] = HttpDoor(Express(compose(create_app())))
         return globals()["app"]
     raise AttributeError(name)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from services.boards import service, topics
 from services.web.auth import Person
 from services.web.params import Moment, moment
+from twin import boards as composed
 from twin import db
 from twin.errors import BadRequest
 
@@ -40,6 +41,14 @@ def timeline(
         raise BadRequest("from must lie before to, at most 400 days.")
     with db.engine("app").connect() as conn:
         return {"bins": service.bins(conn, person, start, end, bins)}
+
+
+@router.get("/boards")
+def boards(person: Person) -> dict[str, Any]:
+    """Return the boards that are composed: their cards and sections in order."""
+    person.need("event.read")
+    with db.engine("app").connect() as conn:
+        return {"boards": composed.boards(conn)}
 
 
 @router.get("/boards/{topic}")

@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from twin import calendar, cases, catalogue, counts, names
+from twin import calendar, cases, catalogue, counts, names, scenes
 from twin.errors import NotFound
 from twin.eventview import PROCESS
 from twin.scope import Actor, scope_sql
 from twin.tables import TOPICS
 
+ACTIVITY = "activity"
 DAYS = 14
 PERIOD = timedelta(days=30)
 _OPEN = "c.opened_at <= :t and (c.closed_at is null or c.closed_at > :t)"
@@ -34,14 +35,20 @@ _FIGURES = (
 
 def board(conn: Connection, actor: Actor, topic: str, moment: datetime) -> dict[str, Any]:
     """Return the board of a topic (`all` is every topic) as it was at a moment."""
-    if topic != "all" and topic not in TOPICS:
-        raise NotFound(f"There is no topic {topic!r}; ask for all or {', '.join(TOPICS)}.")
+    if topic not in ("all", ACTIVITY, *TOPICS):
+        raise NotFound(
+            f"There is no topic {topic!r}; ask for all, {ACTIVITY}, {', '.join(TOPICS)}."
+        )
     said = cases.current(conn, PROCESS)["categories"]
-    of = [k for k, one in said.items() if topic in ("all", one.get("domain"))]
+    of = [k for k, one in said.items() if topic in ("all", ACTIVITY, one.get("domain"))]
+    places = scenes.activities(conn) if topic == ACTIVITY else []
     scope, more = scope_sql(actor, "c", cases.LEVEL)
     where = f"c.process = :process and c.category = any(:of) and c.opened_at <= :t and {scope}"
     params = {"process": PROCESS, "of": of, "t": moment,
               "since": moment - PERIOD, **more}  # fmt: skip
+    if topic == ACTIVITY:
+        inside, there = scenes.around(places, "c.point")
+        where, params = f"{where} and {inside}", params | there
     called = names.things(conn)
     rows = conn.execute(
         text(
@@ -57,9 +64,10 @@ def board(conn: Connection, actor: Actor, topic: str, moment: datetime) -> dict[
         "figures": _figures(conn, where, params),
         "districts": sorted(districts, key=lambda d: -d["open"]),
         "categories": _categories(conn, where, params, said),
-        "stages": _stages(conn, actor, topic, of, moment),
+        "stages": _stages(conn, actor, of, moment, places if topic == ACTIVITY else None),
         "days": _days(conn, where, params, moment),
-        "kinds": _kinds(conn, actor, topic),
+        "kinds": _near(conn, actor, places) if topic == ACTIVITY else _kinds(conn, actor, topic),
+        "activities": places,
     }
 
 
@@ -83,13 +91,15 @@ def _categories(
 
 
 def _stages(
-    conn: Connection, actor: Actor, topic: str, of: list[str], moment: datetime
-) -> list[dict[str, Any]]:
+    conn: Connection, actor: Actor, of: list[str], moment: datetime,
+    places: list[dict[str, Any]] | None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Return how many open events stand in each stage, by the definition that each runs on."""
     standing = cases.at_moment(conn, actor, moment)
     stages: dict[int, int] = {}
     for case in standing:
-        if topic == "all" or case["category"] in of:
+        there = places is None or scenes.holds(places, case["lon"], case["lat"])
+        if there and case["category"] in of:
             stage = cases.definition(conn, case)["states"][case["state"]]["stage"]
             stages[stage] = stages.get(stage, 0) + 1
     return [{"stage": n, "n": stages.get(n, 0)} for n in range(1, 7)]
@@ -126,4 +136,29 @@ def _kinds(conn: Connection, actor: Actor, topic: str) -> list[dict[str, Any]]:
          "topic": known[name].topic, "n": one.things, "freshest": one.freshest}
         for name, one in kept.items() if one.things
     ]  # fmt: skip
+    return sorted(listed, key=lambda one: -one["n"])
+
+
+def _near(conn: Connection, actor: Actor, places: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the scenes of activities show of things, as far as they lie at their places."""
+    known = catalogue.readable(conn, actor)
+    wanted = dict.fromkeys(name for one in places for name in one["kinds"] if name in known)
+    listed = []
+    for name in wanted:
+        kind = known[name]
+        if kind.geometry == "none":
+            continue
+        scope, more = scope_sql(actor, "k", kind.level, geom="geom")
+        inside, there = scenes.around(places, "k.geom")
+        row = conn.execute(
+            text(
+                "select count(*) as n, max(k.updated_at) as freshest "
+                f"from {kind.topic}.{name} k where {inside} and {'true' if kind.open else scope}"
+            ),
+            {**more, **there},
+        ).one()
+        listed.append(
+            {"kind": name, "title": dict(kind.title), "icon": kind.symbol.get("icon"),
+             "topic": kind.topic, "n": row.n, "freshest": row.freshest}
+        )  # fmt: skip
     return sorted(listed, key=lambda one: -one["n"])

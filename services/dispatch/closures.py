@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
-from services.dispatch.roads import roads
 from twin import cases, journal, scheduling
 from twin.errors import BadRequest, NotFound
+from twin.roads import roads
 from twin.scope import Actor, scope_sql
 
 MOST_VERTICES = 2000

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from gis import assignment, network
 from services.dispatch import crews as fleet
 from services.dispatch.crews import REASONS, Crew
-from services.dispatch.roads import profile, roads
+from twin.roads import profile, roads
 from twin.scheduling import Scheduling
 
 Floats = NDArray[np.float64]

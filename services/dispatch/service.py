@@ -12,9 +12,9 @@ from gis import network
 from services.dispatch import crews as fleet
 from services.dispatch import planning
 from services.dispatch.crews import Crew
-from services.dispatch.roads import profile, roads
 from twin import cases, scheduling
 from twin.errors import NotAllowedNow
+from twin.roads import profile, roads
 from twin.scheduling import Scheduling
 from twin.scope import Actor
 

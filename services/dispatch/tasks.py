@@ -15,8 +15,8 @@ from gis import network, surface
 from services.dispatch import crews as fleet
 from services.dispatch import service
 from services.dispatch.crews import Crew
-from services.dispatch.roads import profile, roads
 from twin import cases, names, scheduling
+from twin.roads import profile, roads
 from twin.scheduling import Scheduling
 from twin.scope import Actor, scope_sql
 

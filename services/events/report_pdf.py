@@ -4,75 +4,29 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from fpdf import FPDF
 from PIL import Image, ImageOps, UnidentifiedImageError
 from sqlalchemy import Connection, text
 
 from services.events import mapsketch, service
-from twin import calendar, cases, names
-from twin.errors import NotFound, Unavailable
+from services.web.paper import ACCENT as _ACCENT
+from services.web.paper import INK as _INK
+from services.web.paper import LEFT, WIDTH, Sheet
+from services.web.paper import LINE as _LINE
+from services.web.paper import MUTED as _MUTED
+from services.web.paper import stamp as _stamp
+from twin import cases, names
+from twin.errors import NotFound
 from twin.eventview import View
 from twin.files import path_of
 from twin.scope import Actor
 
-FONT = Path("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc")
-_INK, _MUTED, _LINE, _ACCENT = (29, 36, 38), (93, 106, 106), (214, 212, 204), (0, 111, 189)
-LEFT, WIDTH = 18.0, 174.0
 LEVELS = {1: "特急", 2: "紧急", 3: "一般", 4: "轻微"}
 STAGES = ("发现", "受理", "派发", "处置", "审核", "办结")
 SOURCES = {"map": "大屏上报", "open311": "市民上报", "patrol": "巡查上报", "hotline": "12345 热线",
            "camera": "视频告警", "sensor": "物联告警", "satellite": "卫星监测"}  # fmt: skip
 PHOTO_PX = 900
-
-
-class Sheet(FPDF):
-    """An A4 page with a quiet foot: code, page, when it was made."""
-
-    def __init__(self, code: str, now: datetime) -> None:
-        """Open the document in the font that has Chinese."""
-        if not FONT.is_file():
-            raise Unavailable("The font for reports is missing; install fonts-wqy-microhei.")
-        super().__init__(format="A4", unit="mm")
-        self.code, self.now = code, now
-        self.add_font("report", fname=str(FONT))
-        self.set_margins(LEFT, 18, LEFT)
-        self.set_auto_page_break(True, 22)
-        self.set_title(f"办结报告 {code}")
-        self.set_creator("绿容孪生 Lvrong Twin")
-        self.alias_nb_pages()
-
-    def footer(self) -> None:
-        """Write the foot of a page."""
-        self.set_y(-14)
-        self.say(8, _MUTED)
-        self.cell(WIDTH / 2, 5, f"{self.code} · 生成于 {_stamp(self.now)}")
-        self.cell(WIDTH / 2, 5, f"{self.page_no()} / {{nb}}", align="R")
-
-    def say(self, size: float, ink: tuple[int, int, int] = _INK) -> None:
-        """Set size and colour of what follows."""
-        self.set_font("report", size=size)
-        self.set_text_color(*ink)
-
-    def rule(self, gap: float = 3.0) -> None:
-        """Draw a thin line over the whole width."""
-        self.set_y(self.get_y() + gap)
-        self.set_draw_color(*_LINE)
-        self.set_line_width(0.2)
-        self.line(LEFT, self.get_y(), LEFT + WIDTH, self.get_y())
-        self.set_y(self.get_y() + gap)
-
-    def title_line(self, said: str) -> None:
-        """Write the title of a part, never alone at the foot of a page."""
-        if self.get_y() > 250:
-            self.add_page()
-        self.say(12)
-        self.set_x(LEFT)
-        self.cell(WIDTH, 8, said)
-        self.ln(9)
 
 
 def made(conn: Connection, actor: Actor, key: str) -> tuple[str, bytes]:
@@ -83,7 +37,7 @@ def made(conn: Connection, actor: Actor, key: str) -> tuple[str, bytes]:
     event = View(conn).show(case, actor)
     story = service.story(conn, actor, key)["entries"]
     # Printed with the time of the last change, so that the same event gives the same report.
-    sheet = Sheet(event["code"], story[-1]["at"])
+    sheet = Sheet("办结报告", event["code"], story[-1]["at"])
     sheet.set_creation_date(story[-1]["at"])
     sheet.add_page()
     _head(sheet, event)
@@ -93,11 +47,6 @@ def made(conn: Connection, actor: Actor, key: str) -> tuple[str, bytes]:
     _steps(sheet, story, case, conn)
     _seal(sheet, conn, case)
     return event["code"], bytes(sheet.output())
-
-
-def _stamp(at: Any) -> str:
-    when = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return when.astimezone(calendar.ZONE).strftime("%Y-%m-%d %H:%M") if when else "—"
 
 
 def _head(sheet: Sheet, event: Mapping[str, Any]) -> None:

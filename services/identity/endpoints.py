@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from services.identity.schemas import Login, NewPassword, Proof, TotpCode
 from services.web import auth
 from services.web.limits import Rate, address
-from twin import db, external, identity, passwords, sessions
+from twin import basemaps, db, external, identity, passwords, sessions
 from twin.errors import Forbidden, TwinError, Unauthorized
 from twin.settings import CITY_BOUNDS, settings
 
@@ -211,6 +211,7 @@ def config() -> dict[str, Any]:
         "bounds": list(CITY_BOUNDS),
         "center": [121.4737, 31.2304],
         "zoom": 12.4,
+        "basemaps": basemaps.offered(),
         "version": VERSION,
         "time": datetime.now(UTC),
     }

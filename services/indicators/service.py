@@ -22,12 +22,16 @@ _BEFORE = {"zh": "较上期", "en": "vs. the period before"}
 
 
 def board(
-    conn: Connection, actor: Actor, topic: str | None, district: str | None, day: date
-) -> dict[str, Any]:
-    """Return the indicators of a topic (or of all) with their figures."""
+    conn: Connection, actor: Actor, topic: str | None, district: str | None, day: date,
+    keys: frozenset[str] = frozenset(),
+) -> dict[str, Any]:  # fmt: skip
+    """Return the indicators of a topic (or of all) with their figures, and those named beside."""
     known = running(conn)
     reader = Reader(conn, known, actor, day, district)
-    mine = [one for one in known.indicators.values() if topic in (None, one.topic)]
+    mine = [
+        one for one in known.indicators.values()
+        if one.key in keys or topic == one.topic or (topic is None and not keys)
+    ]  # fmt: skip
     figures = reader.figures([one.key for one in mine])
     groups = [
         {"key": f"{doc['key']}.{key}", "set": doc["key"], "topic": doc["topic"], "title": title}

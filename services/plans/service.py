@@ -8,20 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from twin import cases, policies
-from twin.plans import model, report, response, warnings
+from twin.alarms.rule import seconds
+from twin.errors import NotFound
+from twin.plans import matching, model, report, response, warnings
 from twin.scope import Actor, scope_sql
 
 _SHOWN = "code title category severity state version opened_at entered_at closed_at".split()
-
-
-def take(conn: Connection, raw: bytes, actor: Actor) -> dict[str, Any]:
-    """Take a CAP message in: keep it, suggest the plans that it is meant for."""
-    said, new = warnings.keep(conn, warnings.parse(raw), actor.user)
-    made = response.suggest(conn, said) if new and said["kind"] != "cancel" else []
-    return {
-        "identifier": said["identifier"], "new": new, "level": said["level"], "color": said["color"],
-        "suggested": [case["code"] for case in made],
-    }  # fmt: skip
 
 
 def listed(conn: Connection, actor: Actor, *, past: bool) -> list[dict[str, Any]]:
@@ -57,6 +49,10 @@ def show(conn: Connection, case: Mapping[str, Any], actor: Actor) -> dict[str, A
         "area": data["area"],
         "suggested_level": data["suggested_level"],
         "hints": data["hints"],
+        "warnings": data.get("warnings", []),
+        "match": data.get("match"),
+        "over_at": data.get("over_at"),
+        "quiet_s": seconds(doc["quiet"]) if "quiet" in doc else None,
         "confirmed_at": data.get("confirmed_at"),
         "ended_at": data.get("ended_at"),
         "steps": steps,
@@ -89,6 +85,9 @@ def lead(
     case = response.find(conn, actor, key)
     if what == "acknowledge":
         done = response.acknowledge(conn, case, actor)
+    elif what == "reached":
+        actor.need("alarm.handle")
+        done = response.reached(conn, case, name, note, actor)
     elif what == "step":
         actor.need("alarm.handle")
         done = response.done(conn, case, name, note, actor)
@@ -101,6 +100,39 @@ def lead(
 def after_action(conn: Connection, actor: Actor, key: str) -> dict[str, Any]:
     """Return the after-action report."""
     return report.made(conn, response.find(conn, actor, key))
+
+
+def match(conn: Connection, identifier: str) -> dict[str, Any]:
+    """Return the plans for a standing warning, the best fit first, and which of them run already."""
+    warning = _warning(conn, identifier)
+    running = {
+        row.plan: row.code
+        for row in conn.execute(
+            text(
+                "select data->>'plan' as plan, code from twin.\"case\" where process = :p "
+                "and closed_at is null and state in ('suggested', 'active') "
+                "and (data->>'drill')::boolean = :drill"
+            ),
+            {"p": model.PROCESS, "drill": warning["exercise"]},
+        )
+    }
+    found = [one | {"response": running.get(one["plan"])} for one in matching.ranked(conn, warning)]
+    shown = ("identifier", "headline", "event", "level", "color", "area", "exercise")
+    return {"warning": {key: warning[key] for key in shown}, "plans": found}
+
+
+def propose(
+    conn: Connection, actor: Actor, key: str, identifier: str, level: int
+) -> dict[str, Any]:
+    """Open the response that a person chose for a warning."""
+    return show(conn, response.propose(conn, key, _warning(conn, identifier), level, actor), actor)
+
+
+def _warning(conn: Connection, identifier: str) -> dict[str, Any]:
+    for one in warnings.standing(conn):
+        if one["identifier"] == identifier:
+            return one
+    raise NotFound("No warning of this identifier stands now.")
 
 
 def plans(conn: Connection) -> list[dict[str, Any]]:

@@ -60,6 +60,7 @@ def rules(person: Person) -> dict[str, Any]:
             "rules": [
                 _shown(doc, origin.get(key), counts.get(key), state.get(key))
                 for key, doc in sorted(found.items())
+                if not doc.get("drawn", {}).get("gone")
             ],
             "may_write": person.may("rule.write"),
         }

@@ -106,7 +106,8 @@ class Cache:
         at: Address | None = None, note: str = "",
     ) -> Tile:  # fmt: skip
         """Return the tile of these bytes; keep it unless something in it changed `since`."""
-        etag = f'"{hashlib.blake2s(raw, digest_size=12).hexdigest()}"'
+        # Processors hash SHA-256 themselves: a third of the time of any other good digest.
+        etag = f'"{hashlib.sha256(raw, usedforsecurity=False).hexdigest()[:24]}"'
         made = Tile(raw, etag, _headers(raw, etag, note), note)
         with self._lock:
             if box is not None and self._changed(frozenset(kinds), box, at, since):

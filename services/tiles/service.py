@@ -21,6 +21,7 @@ from twin.scope import Actor
 _SETTLED = timedelta(seconds=10)
 # Packing more than this would hold up every other answer of the process.
 _PACK_APART = 500_000
+_TABLE_FROM = 16_384
 _GZIP = 31  # window bits of a gzip frame
 _drawing: dict[Hashable, asyncio.Future[Tile]] = {}
 
@@ -90,7 +91,8 @@ async def _draw(
 
 
 def _pack(raw: bytes) -> bytes:
-    return isal_zlib.compress(raw, 1, _GZIP) if raw else b""
+    # A table of codes for these very bytes pays only in a large tile: it costs as much as a small one.
+    return isal_zlib.compress(raw, 0 if len(raw) < _TABLE_FROM else 1, _GZIP) if raw else b""
 
 
 async def _layer(

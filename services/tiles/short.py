@@ -25,9 +25,15 @@ class ShortWay:
         """Wrap an application; the access table must have been asked before."""
         self.app = app
 
+    @staticmethod
+    def takes(scope: Scope) -> bool:
+        """Whether an HTTP request asks for a vector tile."""
+        path: str = scope["path"]
+        return path.startswith(_PREFIX) and path.endswith(_SUFFIX) and scope["method"] == "GET"
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a tile, or pass the request on."""
-        named = _named(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
+        named = _named(scope) if scope["type"] == "http" and self.takes(scope) else None
         if named is None:
             await self.app(scope, receive, send)
             return
@@ -43,8 +49,5 @@ class ShortWay:
 
 
 def _named(scope: Scope) -> dict[str, str] | None:
-    path: str = scope["path"]
-    if not path.startswith(_PREFIX) or not path.endswith(_SUFFIX):
-        return None
-    parts = path[len(_PREFIX) : -len(_SUFFIX)].split("/")
+    parts = scope["path"][len(_PREFIX) : -len(_SUFFIX)].split("/")
     return dict(zip(("layer", "z", "x", "y"), parts, strict=True)) if len(parts) == 4 else None

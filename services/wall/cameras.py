@@ -19,7 +19,7 @@ _COLUMNS = (
     "c.num, c.code, c.name, c.type, c.watches, c.heading_deg, c.height_m, c.fov_deg, c.range_m, "
     "st_x(c.geom) as lon, st_y(c.geom) as lat, "
     "(select o.value from twin.last_observation o where o.num = c.num and o.property = 'online') "
-    "as online"
+    "as online, (select to_jsonb(h) from twin.camera_picture h where h.num = c.num) as picture"
 )
 
 
@@ -59,15 +59,30 @@ def view_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a camera with its view; what it does not say is the usual, and said to be so."""
     keys = "num code name type watches height_m".split()
     assumed = row["fov_deg"] is None or row["range_m"] is None
-    return {key: row[key] for key in keys} | {
-        "point": [row["lon"], row["lat"]],
-        "heading_deg": row["heading_deg"] or 0.0,
-        "fov_deg": row["fov_deg"] or USUAL_FOV_DEG,
-        "range_m": row["range_m"] or USUAL_RANGE_M,
-        "turns": row["type"] in ("dome", "high"),
-        "assumed": assumed,
-        "online": None if row["online"] is None else bool(row["online"]),
-    }
+    return (
+        {key: row[key] for key in keys}
+        | {
+            "point": [row["lon"], row["lat"]],
+            "heading_deg": row["heading_deg"] or 0.0,
+            "fov_deg": row["fov_deg"] or USUAL_FOV_DEG,
+            "range_m": row["range_m"] or USUAL_RANGE_M,
+            "turns": row["type"] in ("dome", "high"),
+            "assumed": assumed,
+        }
+        | _health(row)
+    )
+
+
+def _health(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whether a camera is at work: what it last told, and whether it last gave a picture."""
+    told = None if row["online"] is None else bool(row["online"])
+    picture = row["picture"]
+    if picture is None:
+        return {"online": told, "picture": None}
+    gives = picture["failed_at"] is None or (picture["ok_at"] or "") > picture["failed_at"]
+    said = {"ok": gives, "at": picture["ok_at"], "failed_at": picture["failed_at"],
+            "why": None if gives else picture["why"]}  # fmt: skip
+    return {"online": gives and told is not False, "picture": said}
 
 
 def views(

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.wall import cameras, moments, plots, selection, shapes
+from services.wall import cameras, fences, moments, plots, selection, shapes, snapshots
 from services.web.auth import Person
 from services.web.once import once
 from services.web.params import Moment, box, moment, place
@@ -20,6 +20,7 @@ router = APIRouter(prefix="/api/v1", tags=["wall"])
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 PlotId = Annotated[UUID, Path()]
+FenceId = Annotated[str, Path(min_length=1, max_length=64)]
 
 
 class Area(BaseModel):
@@ -77,6 +78,18 @@ def seeing(
         return {"cameras": cameras.seeing(conn, person, lon, lat, limit)}
 
 
+@router.get("/cameras/{code}/snapshot", response_class=Response)
+def snapshot(
+    code: Annotated[str, Path(min_length=1, max_length=64)], person: Person, request: Request
+) -> Response:
+    """Return what a camera shows, at most five seconds old, marked with who looks at it."""
+    raw, at, tag = snapshots.shown(person, code)
+    headers = {"ETag": tag, "X-Taken-At": at.isoformat(), "Cache-Control": "private, max-age=5"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(raw, media_type="image/jpeg", headers=headers)
+
+
 @router.get("/cameras/views.geojson")
 def camera_views(
     person: Person,
@@ -124,6 +137,55 @@ def remove_plot(plot: PlotId, person: Person) -> None:
     """Take a plot of one's own off the map."""
     with db.engine("app").begin() as conn:
         plots.remove(conn, person, plot)
+
+
+@router.get("/fences")
+def all_fences(person: Person) -> dict[str, Any]:
+    """List the geofences, and the kinds that one may watch."""
+    with db.engine("app").connect() as conn:
+        return fences.listed(conn, person)
+
+
+@router.get("/fences.geojson")
+def fences_on_map(person: Person) -> dict[str, Any]:
+    """Return the geofences as GeoJSON."""
+    with db.engine("app").connect() as conn:
+        return fences.features(conn, person)
+
+
+@router.post("/fences/try")
+def try_fence(new: fences.Fence, person: Person) -> dict[str, Any]:
+    """Tell which things would be in breach of a fence now; nothing is kept."""
+    with db.engine("app").connect() as conn:
+        return fences.trial(conn, person, new)
+
+
+@router.post("/fences", status_code=201)
+def add_fence(new: fences.Fence, person: Person, idempotency_key: Key = None) -> dict[str, Any]:
+    """Keep a fence: an alarm rule of its own."""
+    with db.engine("app").begin() as conn:
+        return once(
+            conn, person, idempotency_key, new.model_dump(), lambda: fences.add(conn, person, new)
+        )
+
+
+@router.put("/fences/{fence}")
+def change_fence(
+    fence: FenceId, new: fences.Changed, person: Person, idempotency_key: Key = None
+) -> dict[str, Any]:
+    """Change a fence; whoever was faster is not overwritten."""
+    with db.engine("app").begin() as conn:
+        return once(
+            conn, person, idempotency_key, {"fence": fence, **new.model_dump()},
+            lambda: fences.change(conn, person, fence, new),
+        )  # fmt: skip
+
+
+@router.delete("/fences/{fence}", status_code=204)
+def remove_fence(fence: FenceId, person: Person) -> None:
+    """Take a fence away; the alarms that stand by it end."""
+    with db.engine("app").begin() as conn:
+        fences.remove(conn, person, fence)
 
 
 @router.get("/moments/difference")

@@ -30,9 +30,12 @@ _PAGES = ("/c/", "/report")
 MEDIA = {
     "/metrics": "text/plain",
     "/api/v1/catalogue.dcat.jsonld": "application/ld+json",
+    "/api/v1/cameras/{code}/snapshot": "image/jpeg",
     "/api/v1/changes.xsd": "application/xml",
     "/api/v1/positions": "application/octet-stream",
     "/api/v1/quality/scores.geojson": "application/geo+json",
+    "/basemap/{provider}/{layer}/{z}/{x}/{y}": "image/png",
+    "/api/v1/responses/{key}/briefing.pdf": "application/pdf",
     "/report": "text/html",
     "/report/find": "text/html",
     "/report/place.js": "text/javascript",

@@ -75,14 +75,7 @@ def platform(servers: Servers, database: str) -> Iterator[Platform]:
     with environment(**{name: str(port) for name, port in ports.items()}):
         supervisor = Supervisor(servers.home, os.environ)
         supervisor.start(Part("ingest", [*python, "ingest.doors"]))
-        web = [
-            "uvicorn",
-            "ui.server:app",
-            "--port",
-            str(ports["TWIN_PORT"]),
-            "--log-level",
-            "error",
-        ]
+        web = ["ui.serve", "--port", str(ports["TWIN_PORT"])]
         supervisor.start(Part("api", [*python, *web]))
         supervisor.start(Part("worker", [*python, "services.worker"]))
         try:

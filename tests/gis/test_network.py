@@ -105,3 +105,13 @@ def test_the_matrix_says_what_single_searches_say() -> None:
     for i in (0, 33, 69):
         single, _ = network.travel_times(network.reach(g, *ends[i], 1e6), starts)
         assert found[i] == pytest.approx(single)
+
+
+def test_the_nearest_of_many_places_is_the_least_of_the_matrix() -> None:
+    xs = np.linspace(121.40, 121.45, 11)
+    lines = [np.array([[a, 31.2], [b, 31.2]]) for a, b in zip(xs, xs[1:], strict=False)]
+    made = network.build(lines, np.full(10, 36.0), np.zeros(10, dtype=bool))
+    places = made.nodes[[0, 7]]
+    times = network.to_nearest(made, places, 1e6)
+    assert times == pytest.approx(network.matrix(made, places, made.nodes, 1e6).min(axis=0))
+    assert np.isinf(network.to_nearest(made, places[:1], 60.0)).any()

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.indicators import plain
 from tests.indicators.conftest import follow
 from tests.services.conftest import Api
-from twin import calendar, catalogue, db, declarations, things
+from twin import calendar, catalogue, db, declarations, jobs, things
+from twin.indicators import measuring
 from twin.indicators.model import evaluate, references
 
 SETS = {p.stem: declarations.read("indicators", p)[0]
@@ -188,3 +190,28 @@ def test_a_new_event_is_counted(city: Api) -> None:
     assert city.post("/api/v1/events", new, "commander").status_code == 201
     follow()
     assert _value(city, "events.opened_today") == was + 1
+
+
+def test_a_recount_by_hand_mends_a_number_and_says_what_it_changed(city: Api) -> None:
+    key, day = "sanitation.toilets", measuring.today()
+    asked = {"from": day.isoformat(), "to": day.isoformat(), "reason": "核对"}
+    path = f"/api/v1/indicators/{key}/recount"
+    assert city.post(path, asked, "planner").status_code == 403
+    late = {**asked, "from": "2020-01-01"}
+    assert city.post(path, late, "commander").status_code == 400
+    value = city.get(f"/api/v1/indicators/{key}", "commander").json()["value"]
+    with db.engine("app").begin() as conn:
+        said = text("update twin.indicator_cell set num = num + 7 where indicator = :k and day = :d "
+                    "and district = '310101'")  # fmt: skip
+        assert conn.execute(said, {"k": key, "d": day}).rowcount == 1 or value
+    wrong = city.get(f"/api/v1/indicators/{key}", "commander").json()["value"]
+    assert wrong != value
+    job = city.post(path, asked, "commander").json()["job"]
+    done = jobs.run_next(only=job)
+    assert done is not None and done.result is not None and done.result["changed"] == 1
+    assert city.get(f"/api/v1/jobs/{job}", "commander").json()["state"] == "done"
+    assert city.get(f"/api/v1/indicators/{key}", "commander").json()["value"] == value
+    kept = city.get(f"/api/v1/indicators/{key}/recounts", "commander").json()["recounts"]
+    assert [(r["done"], r["by"], r["reason"]) for r in kept] == [
+        (True, "commander", "核对"), (False, "commander", "核对"),
+    ]  # fmt: skip

@@ -39,8 +39,7 @@ def api(servers: Servers, doors: Doors) -> Iterator[int]:
     port = free_port()
     with environment(TWIN_PORT=str(port)):
         supervisor = Supervisor(servers.home, os.environ)
-        command = [*as_user(None), sys.executable, "-m", "uvicorn", "ui.server:app", "--port", str(port),
-                   "--log-level", "warning"]  # fmt: skip
+        command = [*as_user(None), sys.executable, "-m", "ui.serve", "--port", str(port)]
         supervisor.start(Part("api", command))
         try:
             supervisor.wait(lambda: answers(port), 30, "the API does not answer")

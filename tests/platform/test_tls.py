@@ -98,8 +98,8 @@ def test_over_tls_a_browser_gets_the_safe_cookie(database: str, tmp_path: Path) 
     key = path.with_name("host.key")
     with support.environment(TWIN_TLS_CERT=str(path), TWIN_TLS_KEY=str(key), TWIN_PUBLIC_URL=None):
         server = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "ui.server:app", "--port", str(port), "--log-level",
-             "warning", "--ssl-certfile", str(path), "--ssl-keyfile", str(key)],
+            [sys.executable, "-m", "ui.serve", "--port", str(port), "--ssl-certfile", str(path),
+             "--ssl-keyfile", str(key)],
             cwd=ROOT,
         )  # fmt: skip
         try:

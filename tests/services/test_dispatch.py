@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from services.dispatch import rolling
-from services.dispatch.roads import roads
 from tests.services.conftest import Api
 from twin import db, declarations, scheduling
+from twin.roads import roads
 
 EAST = {"lon": 121.4712, "lat": 31.2211}
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)

@@ -123,6 +123,9 @@ class Pass:
         said = self.rules[key[0]]
         made = turn.standing
         detail = dict(self.details.get(key, {}))
+        if "at_place" in detail:
+            # What moves is where it moves, not at home.
+            thing = {**thing, "lon": detail["at_place"][0], "lat": detail["at_place"][1]}
         level, ask = said.level, names(thing, values, made)
         try:
             if said.also is not None and not rules.holds(said.also, ask, rule.NAMES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from twin import catalogue
+from twin import calendar, catalogue
 from twin.alarms.rule import Rule, seconds
 from twin.errors import BadRequest
 from twin.kinds import Kind
@@ -98,6 +99,50 @@ def _among(conn: Connection, rule: Rule, now: datetime, metres: float, no: str) 
         f"join {name} m on m.num = p.num where p.at > :fresh and {mine}"
     )
     return _rows(conn, sql, params | more | {"fresh": now - FRESH})
+
+
+def fence(conn: Connection, rule: Rule, now: datetime) -> list[Row]:
+    """Tell which things break a fence that was drawn: inside, outside, or inside for too long."""
+    said = rule.when
+    no = "not " if said["breach"] == "leave" else ""
+    at_work = "true" if _in_hours(said.get("hours"), now) else "false"
+    where = ""
+    params: dict[str, Any] = {}
+    if rule.among:
+        kind = _kind(conn, said["kinds"][0])
+        more, params = _where(kind, rule.among)
+        where = f" and exists (select from {kind.topic}.{kind.kind} z where z.num = m.num{more})"
+    mine = (
+        "m.kind = any(:kinds) and (cardinality(cast(:codes as text[])) = 0 "
+        f"or m.code = any(:codes) or m.name = any(:codes)){where}"
+    )
+    # What stands in breach is looked at even when the fence no longer watches it: so that it ends.
+    sql = (
+        "with area as materialized (select st_setsrid(st_geomfromgeojson(:area), 4326) as geom) "
+        "select p.num, extract(epoch from p.at)::float8 as at, p.lon, p.lat, null::float8 as value, "
+        f"{at_work} and {mine} and {no}st_covers(a.geom, {_PLACE}) as up from twin.last_position p "
+        f"join twin.thing m on m.num = p.num cross join area a where p.at > :fresh and (({mine}) "
+        "or exists (select from iot.watch w where w.rule = :rule and w.num = p.num))"
+    )
+    given = {"area": json.dumps(said["area"]), "kinds": list(said["kinds"]),
+             "codes": list(said.get("codes", ())), "fresh": now - FRESH,
+             "rule": rule.key}  # fmt: skip
+    return _rows(conn, sql, params | given)
+
+
+def _in_hours(hours: Mapping[str, Any] | None, now: datetime) -> bool:
+    """Tell whether a fence watches now; past midnight the day is the one on which it began."""
+    if not hours:
+        return True
+    local = now.astimezone(calendar.ZONE)
+    clock, begin, end = local.strftime("%H:%M"), hours["from"], hours["to"]
+    day = local.isoweekday()
+    if begin < end:
+        inside = begin <= clock < end
+    else:
+        inside = clock >= begin or clock < end
+        day = day if clock >= begin else (day - 2) % 7 + 1
+    return inside and day in hours.get("days", range(1, 8))
 
 
 def route(conn: Connection, rule: Rule, now: datetime) -> list[Row]:

@@ -20,9 +20,10 @@ NAMES = ("v", "t", "a")
 # The forms of a condition; a rule has exactly one.
 RANGE, EXPR, WINDOW, RATE, SILENCE, EVENT = "range", "expr", "window", "rate", "silence", "event"
 ZONE, NEAR, ROUTE, STOP, UNLOAD = "zone", "near", "route", "stop", "unload"
-NEIGHBOURS = "neighbours"
+NEIGHBOURS, FENCE = "neighbours", "fence"
 FORMS = (
     RANGE, EXPR, WINDOW, RATE, SILENCE, EVENT, ZONE, NEAR, ROUTE, STOP, UNLOAD, NEIGHBOURS,
+    FENCE,
 )  # fmt: skip
 # What a device calls out is over when it has not called for a while: nobody says that it ended.
 EVENT_CLEARS_S = 600.0
@@ -176,6 +177,8 @@ def _expressions(doc: Mapping[str, Any]) -> list[Fault]:
 
 def _target(doc: Mapping[str, Any]) -> list[Fault]:
     form = next(iter(doc["when"]))
+    if form == FENCE:
+        return _fence(doc)
     if form in (ZONE, NEAR, ROUTE, STOP, UNLOAD):
         if "kind" not in doc and "product" not in doc:
             return [(("kind",), "say which kind or product of moving things is watched")]
@@ -183,6 +186,19 @@ def _target(doc: Mapping[str, Any]) -> list[Fault]:
     if "product" not in doc:
         return [(("product",), "say of which product the devices are")]
     return []
+
+
+def _fence(doc: Mapping[str, Any]) -> list[Fault]:
+    """A fence says itself what it watches; fields can only be asked of things of one kind."""
+    said = doc["when"][FENCE]
+    found: list[Fault] = []
+    if "kind" in doc or "product" in doc:
+        found.append((("kind",), "a fence names the kinds that it watches in when.fence.kinds"))
+    if doc.get("among") and len(said["kinds"]) != 1:
+        found.append((("among",), "fields can be asked of one kind only"))
+    if said["breach"] == "stay" and not doc.get("hold"):
+        found.append((("hold",), "say how long a thing may stay"))
+    return found
 
 
 def _spans(doc: Mapping[str, Any]) -> list[Fault]:

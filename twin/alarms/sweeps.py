@@ -167,6 +167,11 @@ def zone(conn: Connection, said: Rule, _p: Products, now: datetime) -> Iterable[
     return _placed(places.zone(conn, said, now))
 
 
+def fence(conn: Connection, said: Rule, _p: Products, now: datetime) -> Iterable[Seen]:
+    """A moving thing that breaks a fence drawn on the map."""
+    return _placed(places.fence(conn, said, now))
+
+
 def near(conn: Connection, said: Rule, _p: Products, now: datetime) -> Iterable[Seen]:
     """A moving thing within so many metres of the things of a kind."""
     return _placed(places.near(conn, said, now))
@@ -206,6 +211,7 @@ FORMS: Mapping[str, Callable[[Connection, Rule, Products, datetime], Iterable[Se
     rule.SILENCE: silence,
     rule.NEIGHBOURS: neighbours,
     rule.ZONE: zone,
+    rule.FENCE: fence,
     rule.NEAR: near,
     rule.ROUTE: route,
     rule.STOP: stop,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from twin import catalogue, declarations, policies, products, rules
+from twin import catalogue, contacts, declarations, policies, products, rules
 from twin.alarms.rule import seconds
 from twin.policies import Doc, Fault
+from twin.telemetry.store import AT
+from twin.telemetry.store import last as last_table
 
 KIND_OF = "plan"
 PROCESS = "risk.response"
@@ -33,8 +36,8 @@ def faults(doc: Doc) -> list[Fault]:
     if len(keys) != len(set(keys)):
         found.append((("steps",), "two steps have the same key"))
     for i, step in enumerate(doc["steps"]):
-        if step["do"] == "notify" and not step.get("roles"):
-            found.append((("steps", i, "roles"), "say which roles are told"))
+        if step["do"] == "notify" and not (step.get("roles") or step.get("groups")):
+            found.append((("steps", i, "roles"), "say which roles or groups are told"))
     return found
 
 
@@ -50,6 +53,14 @@ def known(conn: Connection, doc: Doc) -> list[Fault]:
         (("requirements", i, "kind"), f"no kind is called {one['kind']}")
         for i, one in enumerate(doc.get("requirements", ()))
         if one["kind"] not in kinds
+    ]
+    known_groups = contacts.groups(conn)
+    found += [
+        (("steps", i, name), f"no group is called {one}")
+        for i, step in enumerate(doc["steps"])
+        for name in ("groups", "next_groups")
+        for one in step.get(name, ())
+        if one not in known_groups
     ]
     for name, hint in doc.get("hints", {}).items():
         product = running.get(hint["product"])
@@ -103,3 +114,27 @@ def steps(doc: Doc, at: int) -> list[dict[str, Any]]:
         for step in doc["steps"]
         if step.get("level", 4) >= at
     ]
+
+
+def measured(conn: Connection, doc: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what local sensors say: a hint for people, and for level rules that ask."""
+    found = {}
+    running = products.running(conn)
+    for name, hint in doc.get("hints", {}).items():
+        product = running.get(hint["product"])
+        if product is None:
+            continue
+        within = timedelta(seconds=seconds(hint.get("within", "1h")))
+        how = {"max": "max", "min": "min", "mean": "avg"}[hint.get("of", "max")]
+        column = hint["property"]
+        row = conn.execute(
+            text(
+                f'select {how}("{column}") as value, count("{column}") as n '
+                f'from {last_table(product.key)} where "{column}{AT}" > :since'
+            ),
+            {"since": datetime.now(UTC) - within},
+        ).one()
+        if row.n:
+            found[name] = {"value": round(float(row.value), 2), "sensors": row.n,
+                           "title": hint["title"], "unit": hint.get("unit")}  # fmt: skip
+    return found

@@ -64,7 +64,7 @@ def join(course: Course, name: str, actor: Actor, p: Mapping[str, Any]) -> None:
 
 def _fit(course: Course, master: Case, actor: Actor) -> None:
     child = course.case
-    if not (actor is SYSTEM or rows.seen(actor, Placed(master))):
+    if not (actor is SYSTEM or rows.seen(actor, master)):
         raise NotFound("There is no such event, or it is outside your districts.")
     if master["id"] == child["id"]:
         raise NotAllowedNow("A case cannot be joined to itself.")
@@ -82,14 +82,6 @@ def _fit(course: Course, master: Case, actor: Actor) -> None:
             f"{child['code']} has {len(child['data']['merged'])} reports of its own; join "
             f"{master['code']} to it instead."
         )
-
-
-class Placed:
-    """A case as `rows.seen` reads it."""
-
-    def __init__(self, case: Case) -> None:
-        self.district, self.street = case["district"], case["street"]
-        self.lon, self.lat = case["lon"], case["lat"]
 
 
 def _beside(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from twin import declarations
+from twin import db, declarations
 from twin.errors import NotFound, VersionConflict
 from twin.scope import SYSTEM, Actor, sees
 
@@ -35,7 +38,7 @@ CHANGED = {
     "clock_s": "int", "used_s": "int", "next_at": "timestamptz", "process_version": "int",
     "category": "text", "title": "text", "district": "text", "street": "text",
 }  # fmt: skip
-_ONE = text(f'select {COLUMNS} from twin."case" where id = :id for update')
+_ONE = f'select {COLUMNS} from twin."case" where id = %(id)s for update'
 _MANY = text(f'select {COLUMNS} from twin."case" where id = any(:ids) order by id for update')
 Case = dict[str, Any]
 
@@ -50,10 +53,23 @@ class Step:
     before: Mapping[str, Any] | None
     note: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def shot(self) -> dict[str, Any]:
+        """The case after it as the journal keeps it."""
+        return snapshot(self.after)
+
+
+_TIMES = tuple(f for f in FIELDS if f.endswith("_at") or f == "clock_from")
+_IDS = ("id", "parent")
+
 
 def snapshot(case: Mapping[str, Any]) -> dict[str, Any]:
     """Return the case as the journal keeps it: plain JSON values, times in RFC 3339."""
-    return {k: plain(v) for k, v in case.items()}
+    made = dict(case)
+    for name in (*_TIMES, *_IDS):
+        if name in made:
+            made[name] = plain(made[name])
+    return made
 
 
 def plain(value: Any) -> Any:
@@ -61,10 +77,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     return str(value) if isinstance(value, UUID) else value
-
-
-_TIMES = tuple(f for f in FIELDS if f.endswith("_at") or f == "clock_from")
-_IDS = ("id", "parent")
 
 
 def revived(said: Mapping[str, Any]) -> Case:
@@ -94,10 +106,11 @@ def place_of(conn: Connection, lon: float, lat: float) -> tuple[str | None, str 
 
 def locked(conn: Connection, case_id: UUID, actor: Actor) -> Case:
     """Return a case that the actor sees, held until the transaction ends."""
-    row = conn.execute(_ONE, {"id": case_id}).first()
-    if row is None or not (actor is SYSTEM or seen(actor, row)):
+    row = db.direct(conn, _ONE, {"id": case_id}).fetchone()
+    case = None if row is None else dict(zip(FIELDS, row, strict=True))
+    if case is None or not (actor is SYSTEM or seen(actor, case)):
         raise NotFound("There is no such event, or it is outside your districts.")
-    return dict(row._mapping)
+    return case
 
 
 def locked_many(conn: Connection, ids: Sequence[UUID]) -> list[Case]:
@@ -105,9 +118,10 @@ def locked_many(conn: Connection, ids: Sequence[UUID]) -> list[Case]:
     return [dict(row._mapping) for row in conn.execute(_MANY, {"ids": list(ids)})]
 
 
-def seen(actor: Actor, row: Any) -> bool:
-    """Tell whether the actor may see the case of a row."""
-    return sees(actor, None, row.district, row.street, (row.lon, row.lat), level=LEVEL)
+def seen(actor: Actor, case: Mapping[str, Any]) -> bool:
+    """Tell whether the actor may see a case."""
+    at = (case["lon"], case["lat"])
+    return sees(actor, None, case["district"], case["street"], at, level=LEVEL)
 
 
 def definition(conn: Connection, case: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,29 +135,75 @@ _JOURNAL = (
 )
 _POINT = "st_setsrid(st_makepoint({lon}, {lat}), 4326)"
 _SET = ", ".join(
-    [*(f"{name} = :{name}" for name in CHANGED), "point = " + _POINT.format(lon=":lon", lat=":lat")]
+    [f"{name} = %({name})s" for name in CHANGED if name != "data"]
+    # The data stand in the snapshot: sent once, read once.
+    + ["data = said.snapshot->'data'", "point = " + _POINT.format(lon="%(lon)s", lat="%(lat)s")]
 )
 # A step is one statement: no crash can leave a move without its entry or an entry without its move.
-_STEP = text(
-    f'with moved as (update twin."case" set {_SET} where id = :id and version = :version - 1 '
-    f"returning id) {_JOURNAL} select 'case', :action, :actor, moved.id, 'event', :version, "
-    f":district, {LEVEL}, :lon, :lat, cast(:before as jsonb), cast(:snapshot as jsonb), "
-    "cast(:note as jsonb) from moved"
-).bindparams(bindparam("data", type_=JSONB))
+_STEP = (
+    "with said as (select cast(%(snapshot)s as jsonb) as snapshot), "
+    f'moved as (update twin."case" set {_SET} from said where id = %(id)s and version = %(was)s '
+    f"returning id) {_JOURNAL} select 'case', %(action)s, %(actor)s, moved.id, 'event', %(version)s, "
+    f"%(district)s, {LEVEL}, %(lon)s, %(lat)s, cast(%(before)s as jsonb), said.snapshot, "
+    "cast(%(note)s as jsonb) from moved, said"
+)
+_BOUND = ("id", "version", "district", "lon", "lat", *(n for n in CHANGED if n != "data"))
 _RECORD = ", ".join(f"{name} {kind}" for name, kind in CHANGED.items())
-_MOVED = text(
+_MOVED = (
     f'update twin."case" c set {", ".join(f"{n} = r.{n}" for n in CHANGED)}, '
     f"point = {_POINT.format(lon='r.lon', lat='r.lat')} "
-    f"from jsonb_to_recordset(cast(:rows as jsonb)) as r (id uuid, was int, lon float8, lat float8, {_RECORD}) "
+    f"from jsonb_to_recordset(cast(%(rows)s as jsonb)) as r (id uuid, was int, lon float8, lat float8, {_RECORD}) "
     "where c.id = r.id and c.version = r.was"
 )
-_ENTRIES = text(
+_ENTRIES = (
     f"{_JOURNAL} select 'case', r.action, r.actor, r.id, 'event', r.version, r.district, {LEVEL}, "
-    "r.lon, r.lat, r.before, r.after, r.note from jsonb_to_recordset(cast(:rows as jsonb)) as r "
+    "r.lon, r.lat, r.before, r.after, r.note from jsonb_to_recordset(cast(%(rows)s as jsonb)) as r "
     "(action text, actor text, id uuid, version int, district text, lon float8, lat float8, "
     "before jsonb, after jsonb, note jsonb)"
 )
-CHUNK = 1000
+CHUNK = 500
+
+
+class Writer:
+    """Writes steps in chunks while the next are still being made: the database works beside us.
+
+    The driver lets one statement at a time through, so others may use the connection meanwhile.
+    """
+
+    def __init__(self, conn: Connection) -> None:
+        """Write over a connection, within its transaction."""
+        self._conn = conn
+        self._steps: list[Step] = []
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._send()
+                self._wait()
+        finally:
+            self._thread.shutdown()
+
+    def put(self, steps: Sequence[Step]) -> None:
+        """Take the steps of one case; what went wrong with earlier ones is raised here or at the end."""
+        self._steps += steps
+        if len(self._steps) >= CHUNK:
+            self._send()
+
+    def _send(self) -> None:
+        self._wait()
+        if self._steps:
+            self._last = self._thread.submit(_store_many, self._conn, self._steps)
+            self._steps = []
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
+            self._last = None
 
 
 def store(conn: Connection, steps: Sequence[Step]) -> None:
@@ -156,12 +216,12 @@ def store(conn: Connection, steps: Sequence[Step]) -> None:
 
 
 def _store_one(conn: Connection, step: Step) -> None:
-    said = {
-        **step.after, "action": step.action, "actor": step.actor.user,
-        "before": _json(step.before), "snapshot": _json(snapshot(step.after)),
-        "note": _json(step.note),
+    after = step.after
+    said = {name: after[name] for name in _BOUND} | {
+        "was": after["version"] - 1, "action": step.action, "actor": step.actor.user,
+        "before": _json(step.before), "snapshot": _json(step.shot), "note": _json(step.note),
     }  # fmt: skip
-    if conn.execute(_STEP, said).rowcount != 1:
+    if db.direct(conn, _STEP, said).rowcount != 1:
         raise VersionConflict()
 
 
@@ -170,7 +230,7 @@ def _store_many(conn: Connection, steps: Sequence[Step]) -> None:
     first: dict[UUID, int] = {}
     entries = []
     for step in steps:
-        shot = snapshot(step.after)
+        shot = step.shot
         first.setdefault(step.after["id"], shot["version"] - 1)
         last[step.after["id"]] = shot
         entries.append(
@@ -185,9 +245,9 @@ def _store_many(conn: Connection, steps: Sequence[Step]) -> None:
         | {name: shot[name] for name in CHANGED}
         for key, shot in last.items()
     ]
-    if conn.execute(_MOVED, {"rows": _json(rows)}).rowcount != len(rows):
+    if db.direct(conn, _MOVED, {"rows": _json(rows)}).rowcount != len(rows):
         raise VersionConflict()
-    conn.execute(_ENTRIES, {"rows": _json(entries)})
+    db.direct(conn, _ENTRIES, {"rows": _json(entries)})
 
 
 _MOVE_THING = text(
@@ -202,7 +262,12 @@ def move_thing(conn: Connection, case: Case) -> None:
 
 
 def _json(said: Any) -> str | None:
-    return None if said is None else json.dumps(said, ensure_ascii=False, default=str)
+    if said is None:
+        return None
+    try:
+        return orjson.dumps(said, default=str).decode()
+    except TypeError:  # a number beyond 64 bits
+        return json.dumps(said, ensure_ascii=False, default=str)
 
 
 _INSERT = text(

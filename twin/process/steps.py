@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from twin import processes, rules
 from twin.errors import BadRequest, Forbidden, NotAllowedNow, NotFound, TwinError
 from twin.process import clocks, needs, rows
-from twin.process.rows import CHANGED, Case, Step, plain, snapshot
+from twin.process.rows import CHANGED, Case, Step, snapshot
 from twin.scope import SYSTEM, Actor
 
 # An automatic step may lead to the next; a definition that goes round in circles stops here.
@@ -40,7 +40,7 @@ class Course:
         """Do one action, or raise what keeps it from being done."""
         refuse_unless(self.conn, self.said, self.case, name, actor, p)
         action = self.said["actions"][name]
-        before = snapshot(self.case)
+        before = self._shot()
         after: Case = {
             **self.case,
             "data": dict(self.case["data"]),
@@ -63,6 +63,10 @@ class Course:
         note |= {k: v for k, v in p.items() if v not in (None, "", [], {})}
         self.steps.append(Step(after, name, actor, before, note))
         self.case = after
+
+    def _shot(self) -> dict[str, Any]:
+        last = self.steps[-1] if self.steps else None
+        return last.shot if last is not None and last.after is self.case else snapshot(self.case)
 
     def _settle_gaps(self, action: Mapping[str, Any], after: Case, p: Mapping[str, Any]) -> None:
         """Put a case at the place that was given, and look again at what it still lacks."""
@@ -98,7 +102,7 @@ class Course:
             "version": self.case["version"] + 1,
             "data": {**self.case["data"], **data},
         }
-        self.steps.append(Step(after, action, SYSTEM, snapshot(self.case), note))
+        self.steps.append(Step(after, action, SYSTEM, self._shot(), note))
         self.case = after
 
     def perform(self, name: str, actor: Actor, p: Mapping[str, Any]) -> None:
@@ -192,11 +196,12 @@ def names(
     p: Mapping[str, Any],
 ) -> Names:
     """Return what rules of an action may name; what costs a query is asked only where it is named."""
-    c = {**case["data"], **{k: plain(v) for k, v in case.items() if k != "data"}}
+    c = {**case["data"], **snapshot(case)}
+    del c["data"]
     who = {"user": actor.user, "crew": actor.crew or "", "roles": sorted(actor.roles),
            "organisation": actor.organisation or ""}  # fmt: skip
     made: Names = {"c": c, "p": {"photos": [], **p}, "actor": who, "children": {}, "duty": {}}
-    said = _said(action)
+    said = _said(action) if conn is not None else ""
     if conn is not None and _CHILDREN.search(said):
         made["children"] = counted(conn, case)
     if conn is not None and _DUTY.search(said):

@@ -108,11 +108,13 @@ def ensure_demo() -> None:
     size = settings().demo
     if size == "none" or _demo_loaded() == size:
         return
+    from ingest import people
     from ingest.demo import load_demo
 
     with step(f"Demo city ({size})") as tell:
         load_demo(size, lambda part, done, total: tell(f"{done:,} of {total:,} ({part})"))
         setup.assign_crews()
+        people.demo()
         with db.engine("owner").begin() as conn:
             declarations.publish(
                 conn, "setting", "demo", {"size": size}, origin="local", actor="system:setup"

@@ -121,11 +121,7 @@ def _bring_up(supervisor: Supervisor, config: Settings) -> None:
 def service_parts(config: Settings) -> list[Part]:
     """Return the parts that are ours, in the order of their start."""
     python = [*as_user(None), sys.executable, "-m"]
-    web = [*python, "uvicorn", "ui.server:app", "--host", config.host, "--port", str(config.port),
-           "--log-level", "warning", "--no-access-log",
-           # Frames of positions do not shrink; to try it for every client would take all the time there is.
-           "--ws-per-message-deflate", "false",
-           "--timeout-graceful-shutdown", "3"]  # fmt: skip
+    web = [*python, "ui.serve", "--host", config.host, "--port", str(config.port)]
     if (cert := os.environ.get("TWIN_TLS_CERT")) and (key := os.environ.get("TWIN_TLS_KEY")):
         web += ["--ssl-certfile", cert, "--ssl-keyfile", key]
     parts = [

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from gis import assignment, network
 from services.dispatch import service
-from services.dispatch.roads import roads
 from twin import cases, db, scheduling
 from twin.errors import NotFound
+from twin.roads import roads
 from twin.scope import SYSTEM
 from ui.terminal.benchmarks import Figure, figure, shiftday
 

@@ -109,8 +109,7 @@ def doors() -> Iterator[dict[str, int]]:
         "TWIN_COAP_PORT": str(ports["coap"]),
         "TWIN_MQTTS_PORT": str(_free()),
     }
-    web = ["uvicorn", "ui.server:app", "--port", str(ports["http"]), "--log-level", "error",
-           "--no-access-log"]  # fmt: skip
+    web = ["ui.serve", "--port", str(ports["http"])]
     parts = [
         subprocess.Popen([sys.executable, "-m", *words], env=env, cwd=ROOT,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -95,8 +95,7 @@ def server(name: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
         "TWIN_DB_PORT": str(settings().db_port), "PGAPPNAME": name, "PYTHONPATH": str(ROOT),
         "TWIN_PUBLIC_URL": f"http://127.0.0.1:{port}", **(env or {}),
     }  # fmt: skip
-    command = [sys.executable, "-m", "uvicorn", "ui.server:app", "--host", "127.0.0.1", "--port", str(port),
-               "--log-level", "warning", "--no-access-log", "--ws-per-message-deflate", "false"]  # fmt: skip
+    command = [sys.executable, "-m", "ui.serve", "--port", str(port)]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=said, cwd=ROOT, stdout=log, stderr=log)
         try:

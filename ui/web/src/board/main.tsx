@@ -5,10 +5,10 @@ import "../common/base.css";
 import "../common/board.css";
 import "./board.css";
 import { get, mustSession, signOut } from "../common/api";
-import { BoardBody, readBoard, readIndicators, TOPIC_ICONS, TOPICS, type Board, type Indicator, type IndicatorBoard, type TileKey } from "../common/board";
+import { BoardBody, BoardTabs, layoutOf, readBoard, readIndicators, readLayouts, type Board, type Indicator, type IndicatorBoard, type Layout, type TileKey } from "../common/board";
 import { called, num, stamp, when } from "../common/format";
 import { Icon, Mark } from "../common/icon";
-import { lang, setLang, startLang, t, tt, type Key } from "../common/i18n";
+import { lang, setLang, startLang, t, tt } from "../common/i18n";
 import { setTheme, startTheme, theme } from "../common/theme";
 import type { Category, Config, Event, Session } from "../common/types";
 import { watermark } from "../mapkit";
@@ -43,19 +43,20 @@ function List({ listed, close }: { listed: Listed; close(): void }) {
   );
 }
 
-function Page({ session, categories, generated }: { session: Session; categories: Category[]; generated: string }) {
+function Page({ session, categories, layouts, generated }: { session: Session; categories: Category[]; layouts: Layout[]; generated: string }) {
   const [topic, setTopic] = useState<string>(new URLSearchParams(location.search).get("topic") ?? "all");
   const [board, setBoard] = useState<Board | null>(null);
   const [declared, setDeclared] = useState<IndicatorBoard | null>(null);
   const [listed, setListed] = useState<Listed | null>(null);
   const [why, setWhy] = useState<string | null>(null);
   const failed = (e: Error) => setWhy(e.message);
+  const layout = layoutOf(layouts, topic)!;
   useEffect(() => {
     let old = false;
     // Each part is shown as soon as it is there: on a bad line the figures come before the rest.
     const read = () => {
-      readBoard(topic, null).then((b) => { if (!old) { setBoard(b); setWhy(null); } }, failed);
-      readIndicators(topic, null).then((i) => { if (!old) setDeclared(i); }, failed);
+      readBoard(layout.topic, null).then((b) => { if (!old) { setBoard(b); setWhy(null); } }, failed);
+      readIndicators(layout, null).then((i) => { if (!old) setDeclared(i); }, failed);
     };
     setBoard(null);
     setDeclared(null);
@@ -76,9 +77,9 @@ function Page({ session, categories, generated }: { session: Session; categories
         <button class="ghost" lang={lang.value === "en" ? "zh-CN" : "en"} onClick={() => setLang(lang.value === "en" ? "zh-CN" : "en")} aria-label={t("lang.switch")}><Icon name="languages" size={20} /></button>
         <button class="ghost" aria-label={t("signout")} onClick={() => void signOut()}><Icon name="log-out" size={20} /></button>
       </header>
-      <nav class="topics" aria-label={t("rail.topic")}>{TOPICS.map((one) => <button aria-pressed={topic === one} class={topic === one ? "on" : ""} onClick={() => { setTopic(one); setListed(null); }}><span style={{ color: one === "all" ? undefined : `var(--${one})` }}><Icon name={TOPIC_ICONS[one]!} size={22} /></span>{t(`topic.${one}` as Key)}</button>)}</nav>
+      <BoardTabs list={layouts} now={layout.key} pick={(key) => { setTopic(key); setListed(null); }} />
       {why && <p class="bad why" role="alert">{t("error.load", { why })}</p>}
-      <main aria-busy={!board}>{!board && !why && <p class="muted none">{t("panel.wait")}</p>}{listed ? <List listed={listed} close={() => setListed(null)} /> : board && <BoardBody b={board} indicators={declared} hooks={{ open: (kind) => void events(kind, topic, categories).then(setListed, failed), district: districts, indicator: (one) => void behind(one).then(setListed, failed) }} />}</main>
+      <main aria-busy={!board}>{!board && !declared && !why && <p class="muted none">{t("panel.wait")}</p>}{listed ? <List listed={listed} close={() => setListed(null)} /> : (board || declared) && <BoardBody b={board} layout={layout} indicators={declared} hooks={{ open: (kind) => void events(kind, layout.topic, categories).then(setListed, failed), district: districts, indicator: (one) => void behind(one).then(setListed, failed) }} />}</main>
       {generated && <p class="generated muted small">{t("generated")}</p>}
     </div>
   );
@@ -88,8 +89,8 @@ async function start(): Promise<void> {
   startTheme("board", "day");
   const config = await get<Config>("/api/v1/config");
   startLang(config.lang);
-  const [session, categories] = await Promise.all([mustSession<Session>(), get<Category[]>("/api/v1/categories").catch(() => [])]);
-  render(<Page session={session} categories={categories} generated={config.generated ? "1" : ""} />, document.getElementById("app")!);
+  const [session, categories, layouts] = await Promise.all([mustSession<Session>(), get<Category[]>("/api/v1/categories").catch(() => []), readLayouts()]);
+  render(<Page session={session} categories={categories} layouts={layouts} generated={config.generated ? "1" : ""} />, document.getElementById("app")!);
 }
 
 start().catch((why: Error) => {

@@ -5,7 +5,10 @@ export type LonLat = [number, number];
 export interface Session { user: string; name: Titled | string; roles: string[]; districts: string[] | null; crew: string | null; expires_at: string;
   acts: string[]; role_titles: Titled[]; organisation: { code: string; type: string; name: Titled } | null; streets: string[] | null; area: boolean;
   second_factor: boolean; recovery_left: number; first: "password" | "totp" | null; password_until: string | null }
+/** A base map of somebody else, through our own proxy. */
+export interface Basemap { id: string; title: Titled; tiles: string; max_zoom: number; attribution: string; theme?: "night" | "day" }
 export interface Config {
+  basemaps?: Basemap[];
   product: Titled; demo: boolean; generated: Titled | null; insecure: boolean; lang: string; single_sign_on: { title: Titled } | null;
   bounds: [number, number, number, number]; center: LonLat; zoom: number; version: string; time: string;
 }
@@ -44,7 +47,8 @@ export interface Category { key: string; title: Titled; service_code: string; se
 export interface Card { key: string; title: Titled; value: number | null; unit: Titled | string | null; delta: number | null; delta_base: Titled | string | null; level: "good" | "warn" | "bad" | "none"; list: string | null }
 export interface Bin { from: string; to: string; opened: number; closed: number; late: number }
 export interface Legend { label: Titled; color: string; token?: string; shape: string }
-export interface LayerNode { id: string; title: Titled; kind: string; type: string; visible: boolean; min_zoom: number; legend: Legend[]; style_layers: string[] }
+export interface LayerNode { id: string; title: Titled; kind: string; type: string; visible: boolean; min_zoom: number; legend: Legend[]; style_layers: string[];
+  heights?: { lowest_m: number; highest_m: number; step_m: number; name: string; at: string } }
 export interface LayerBranch { id: string; title: Titled; layers: string[] }
 export interface LayerGroup { id: string; title: Titled; layers: LayerNode[]; databases: LayerBranch[] }
 export interface LayerTree { groups: LayerGroup[] }

@@ -12,7 +12,8 @@ export interface Standing { screen: string; lead: boolean }
 export interface LiveHooks {
   entry?(entry: Entry): void;
   tick?(tick: Tick): void;
-  frame?(frame: Frame): void;
+  /** Places of what has moved, and what unpacking them cost. */
+  frame?(frame: Frame, took_ms: number): void;
   state?(open: boolean): void;
   /** After a (re)connect: how many entries were missed and now follow; what the socket cannot repeat starts anew. */
   hello?(missed: number, again: boolean): void;
@@ -104,7 +105,11 @@ export class Live {
     };
     socket.onmessage = (message) => {
       this.heard = performance.now();
-      if (message.data instanceof ArrayBuffer) return this.hooks.frame?.(decodeFrame(message.data));
+      if (message.data instanceof ArrayBuffer) {
+        const began = performance.now();
+        const frame = decodeFrame(message.data);
+        return this.hooks.frame?.(frame, performance.now() - began);
+      }
       this.read(JSON.parse(message.data as string));
     };
     socket.onclose = () => {

@@ -14,12 +14,17 @@ export interface MapOptions {
   zoom: number;
   bounds?: [number, number, number, number];
   hash?: boolean;
+  /** The ground comes first: live layers are drawn from `goLive` on, so that their set-up does not delay it. */
+  groundFirst?: boolean;
   onPick?(info: PickingInfo | null, point: { x: number; y: number }): void;
 }
 
 export interface TwinMap {
   map: maplibregl.Map;
   overlay: MapLibreOverlay;
+  goLive(): void;
+  /** Add the layers that a lean start left out. */
+  complete(): Promise<void>;
   /** Replace one named group of live layers; groups are drawn in the order in which they were first named. */
   setGroup(name: string, layers: Layer[]): void;
   setTheme(theme: Theme, lang: string): void;
@@ -28,7 +33,10 @@ export interface TwinMap {
   pick(x: number, y: number, ids?: string[]): PickingInfo | null;
 }
 
-const styleUrl = (theme: Theme, lang: string) => `/styles/${theme}.json?lang=${lang}`;
+const styleUrl = (theme: Theme, lang: string, lean = false) => `/styles/${theme}.json?lang=${lang}${lean ? "&shown=1" : ""}`;
+
+// Workers start while style and data are still on their way.
+maplibregl.prewarm();
 
 export function createMap(options: MapOptions): TwinMap {
   let theme = options.theme;
@@ -36,7 +44,9 @@ export function createMap(options: MapOptions): TwinMap {
   const ratio = Math.min(4, Math.max(2, Math.ceil(devicePixelRatio)));
   const map = new maplibregl.Map({
     container: options.container,
-    style: styleUrl(theme, options.lang),
+    style: styleUrl(theme, options.lang, options.groundFirst),
+    // Styles are made by our own server and tested there: checking them again costs the first picture.
+    validateStyle: false,
     center: options.center,
     zoom: options.zoom,
     minZoom: 7.5,
@@ -61,7 +71,27 @@ export function createMap(options: MapOptions): TwinMap {
 
   const groups = new Map<string, Layer[]>();
   const overlay = new MapLibreOverlay({ interleaved: false, layers: [], pickingRadius: 6 });
-  map.addControl(overlay as unknown as maplibregl.IControl);
+  let whole = !options.groundFirst;
+  const complete = async () => {
+    if (whole) return;
+    const style = (await (await fetch(styleUrl(theme, options.lang))).json()) as maplibregl.StyleSpecification;
+    if (whole) return;
+    whole = true;
+    for (const [id, source] of Object.entries(style.sources)) if (!map.getSource(id)) map.style.addSource(id, source, { validate: false });
+    let above: string | undefined;
+    for (const layer of [...style.layers].reverse()) {
+      if (!map.getLayer(layer.id)) map.style.addLayer(layer, above, { validate: false });
+      above = layer.id;
+    }
+    if (moment) retile();
+  };
+  let live = false;
+  const goLive = () => {
+    if (live) return;
+    live = true;
+    map.addControl(overlay as unknown as maplibregl.IControl);
+  };
+  if (!options.groundFirst) goLive();
 
   const retile = () => {
     for (const [id, source] of Object.entries(map.getStyle()?.sources ?? {})) {
@@ -73,14 +103,15 @@ export function createMap(options: MapOptions): TwinMap {
   map.on("style.load", () => moment && retile());
 
   return {
-    map, overlay,
+    map, overlay, goLive, complete,
     setGroup(name, layers) {
       groups.set(name, layers);
       overlay.setProps({ layers: [...groups.values()].flat() });
     },
     setTheme(next, lang) {
       theme = next;
-      map.setStyle(styleUrl(next, lang), { diff: false });
+      whole = true;
+      map.setStyle(styleUrl(next, lang), { diff: false, validate: false });
     },
     setMoment(at) {
       if (at === moment) return;

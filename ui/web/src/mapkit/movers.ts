@@ -1,20 +1,16 @@
-/** Moving things: typed arrays of fixes, glided between one second and the next, handed to deck as binary attributes. */
+/** Moving things: one packed record each, written once a fix; the graphics card glides them in between. */
 import { CREW, STALE, type Frame } from "./frame";
 import { calm, raw, rgba, type Theme } from "./tokens";
 
-const GLIDE_MS = raw.motion_ms.glide;
-export const GROUPS = ["vehicles", "vehicles-stale", "crews", "crews-stale"] as const;
-export type Group = (typeof GROUPS)[number];
-
-export interface GroupData {
-  length: number;
-  nums: Uint32Array;
-  attributes: {
-    getPosition: { value: Float64Array; size: 2 };
-    getAngle: { value: Float32Array; size: 1 };
-    getColor: { value: Uint8Array; size: 4; normalized: true };
-  };
-}
+export const GLIDE_MS = raw.motion_ms.glide;
+/** How a mover looks, from below to above. */
+export const LOOKS = ["vehicle-stale", "crew-stale", "vehicle", "crew"] as const;
+/** Bytes of a record: place (high and low part), way still to go, since when, angle, colour, look. */
+export const RECORD = 40;
+const F = RECORD / 4;
+const OFFLINE = 4;
+/** A jump of more than about 500 m is not a drive: show it where it is. */
+const JUMP_DEG = 0.006;
 
 export class Movers {
   private slots = new Map<number, number>();
@@ -24,7 +20,18 @@ export class Movers {
   private since = new Float64Array(256);
   private heading = new Float32Array(256);
   private status = new Uint8Array(256);
-  private flags = new Uint8Array(256);
+  private look = new Uint8Array(256);
+  private order = new Uint32Array(256);
+  private packed = new ArrayBuffer(256 * RECORD);
+  private inks = new Uint32Array(8);
+  private inked: Theme | null = null;
+  /** What the card draws: `count` records, anew when `version` has grown; times count from `base`. */
+  records = new Uint8Array(this.packed);
+  count = 0;
+  version = 0;
+  base = 0;
+  /** When the last of them has arrived; nothing needs drawing after it. */
+  restAt = 0;
   t_ms = 0;
 
   get size(): number { return this.slots.size; }
@@ -39,53 +46,54 @@ export class Movers {
     };
     [this.num, this.since, this.heading] = [wider(this.num), wider(this.since), wider(this.heading)];
     [this.from, this.to] = [wider(this.from), wider(this.to)];
-    [this.status, this.flags] = [wider(this.status), wider(this.flags)];
+    [this.status, this.look, this.order] = [wider(this.status), wider(this.look), wider(this.order)];
+    this.packed = new ArrayBuffer(this.num.length * RECORD);
+    this.records = new Uint8Array(this.packed);
+  }
+
+  private slotOf(id: number): number {
+    const slot = this.slots.size;
+    if (slot >= this.num.length) this.grow();
+    this.slots.set(id, slot);
+    this.num[slot] = id;
+    return slot;
   }
 
   /** Take a frame; `snap` puts things where they are without gliding (the past, the first frame, reduced motion). */
   apply(frame: Frame, now: number, snap = false): void {
+    const still = snap || calm();
     this.t_ms = frame.t_ms;
     for (let i = 0; i < frame.count; i++) {
-      const id = frame.num[i]!;
-      let slot = this.slots.get(id);
-      const isNew = slot === undefined;
-      if (slot === undefined) {
-        slot = this.slots.size;
-        if (slot >= this.num.length) this.grow();
-        this.slots.set(id, slot);
-        this.num[slot] = id;
-      }
-      const [x, y] = [frame.lon[i]!, frame.lat[i]!];
-      const here = this.place(slot, now);
-      // A jump of more than about 500 m is not a drive: show it where it is.
-      const still = isNew || snap || calm() || Math.abs(x - here[0]) + Math.abs(y - here[1]) > 0.006;
-      this.from[slot * 2] = still ? x : here[0];
-      this.from[slot * 2 + 1] = still ? y : here[1];
-      this.to[slot * 2] = x;
-      this.to[slot * 2 + 1] = y;
+      const known = this.slots.get(frame.num[i]!);
+      const slot = known ?? this.slotOf(frame.num[i]!);
+      const [a, b] = [slot * 2, slot * 2 + 1];
+      const x = frame.lon[i]!;
+      const y = frame.lat[i]!;
+      const k = Math.min(1, (now - this.since[slot]!) / GLIDE_MS);
+      const hereX = this.from[a]! + (this.to[a]! - this.from[a]!) * k;
+      const hereY = this.from[b]! + (this.to[b]! - this.from[b]!) * k;
+      const jumps = still || known === undefined || Math.abs(x - hereX) + Math.abs(y - hereY) > JUMP_DEG;
+      this.from[a] = jumps ? x : hereX;
+      this.from[b] = jumps ? y : hereY;
+      this.to[a] = x;
+      this.to[b] = y;
       this.since[slot] = now;
+      if (!jumps && (x !== hereX || y !== hereY)) this.restAt = now + GLIDE_MS;
       this.heading[slot] = frame.heading[i]!;
-      this.status[slot] = frame.status[i]!;
-      this.flags[slot] = frame.flags[i]!;
+      const status = frame.status[i]!;
+      const flags = frame.flags[i]!;
+      this.status[slot] = status;
+      this.look[slot] = ((flags & STALE) !== 0 || status === OFFLINE ? 0 : 2) + ((flags & CREW) !== 0 ? 1 : 0);
     }
-  }
-
-  private place(slot: number, now: number): [number, number] {
-    const k = Math.min(1, (now - this.since[slot]!) / GLIDE_MS);
-    const [a, b] = [slot * 2, slot * 2 + 1];
-    return [this.from[a]! + (this.to[a]! - this.from[a]!) * k, this.from[b]! + (this.to[b]! - this.from[b]!) * k];
   }
 
   /** Where a thing is drawn at this instant, for following it and for tests. */
   where(num: number, now = performance.now()): [number, number] | null {
     const slot = this.slots.get(num);
-    return slot === undefined ? null : this.place(slot, now);
-  }
-
-  moving(now: number): boolean {
-    for (const slot of this.slots.values())
-      if (now - this.since[slot]! < GLIDE_MS && (this.from[slot * 2] !== this.to[slot * 2] || this.from[slot * 2 + 1] !== this.to[slot * 2 + 1])) return true;
-    return false;
+    if (slot === undefined) return null;
+    const k = Math.min(1, (now - this.since[slot]!) / GLIDE_MS);
+    const [a, b] = [slot * 2, slot * 2 + 1];
+    return [this.from[a]! + (this.to[a]! - this.from[a]!) * k, this.from[b]! + (this.to[b]! - this.from[b]!) * k];
   }
 
   statusOf(num: number): number | null {
@@ -93,39 +101,53 @@ export class Movers {
     return slot === undefined ? null : this.status[slot]!;
   }
 
-  /** The arrays that deck draws now, one set for each look. */
-  groups(theme: Theme, now: number): Record<Group, GroupData> {
-    const inks = Object.values(raw.mover_status).map((s) => rgba(theme, s.token));
-    const lists: Record<Group, number[]> = { vehicles: [], "vehicles-stale": [], crews: [], "crews-stale": [] };
-    for (const slot of this.slots.values()) {
-      const stale = (this.flags[slot]! & STALE) !== 0 || this.status[slot] === 4;
-      lists[`${this.flags[slot]! & CREW ? "crews" : "vehicles"}${stale ? "-stale" : ""}`].push(slot);
-    }
-    return Object.fromEntries(GROUPS.map((g) => [g, this.fill(lists[g], inks, now)])) as Record<Group, GroupData>;
+  /** The thing of a drawn record, for picking. */
+  numAt(index: number): number | null {
+    return index < this.count ? this.num[this.order[index]!]! : null;
   }
 
-  private fill(slots: number[], inks: number[][], now: number): GroupData {
-    const n = slots.length;
-    const data: GroupData = {
-      length: n, nums: new Uint32Array(n),
-      attributes: {
-        getPosition: { value: new Float64Array(n * 2), size: 2 },
-        getAngle: { value: new Float32Array(n), size: 1 },
-        getColor: { value: new Uint8Array(n * 4), size: 4, normalized: true },
-      },
-    };
-    const { getPosition, getAngle, getColor } = data.attributes;
-    for (let i = 0; i < n; i++) {
-      const slot = slots[i]!;
-      const k = Math.min(1, (now - this.since[slot]!) / GLIDE_MS);
+  /** Write the records anew, what is stale below what is fresh. */
+  pack(theme: Theme, now: number): void {
+    this.dip(theme);
+    this.sort();
+    const floats = new Float32Array(this.packed);
+    const words = new Uint32Array(this.packed);
+    this.count = this.slots.size;
+    this.base = now;
+    for (let i = 0, at = 0; i < this.count; i++, at += F) {
+      const slot = this.order[i]!;
       const [a, b] = [slot * 2, slot * 2 + 1];
-      data.nums[i] = this.num[slot]!;
-      getPosition.value[i * 2] = this.from[a]! + (this.to[a]! - this.from[a]!) * k;
-      getPosition.value[i * 2 + 1] = this.from[b]! + (this.to[b]! - this.from[b]!) * k;
-      getAngle.value[i] = -this.heading[slot]!;
-      const ink = inks[this.status[slot]!] ?? inks[0]!;
-      for (let c = 0; c < 4; c++) getColor.value[i * 4 + c] = ink[c]!;
+      const x = this.to[a]!;
+      const y = this.to[b]!;
+      // A place in two floats: one alone is a metre wide at this longitude.
+      floats[at] = x;
+      floats[at + 1] = y;
+      floats[at + 2] = x - floats[at]!;
+      floats[at + 3] = y - floats[at + 1]!;
+      floats[at + 4] = this.from[a]! - x;
+      floats[at + 5] = this.from[b]! - y;
+      floats[at + 6] = Math.max(-GLIDE_MS, this.since[slot]! - now);
+      floats[at + 7] = -this.heading[slot]!;
+      words[at + 8] = this.inks[this.status[slot]!] ?? this.inks[0]!;
+      floats[at + 9] = this.look[slot]!;
     }
-    return data;
+    this.version += 1;
+  }
+
+  /** The colours of the states as the card reads them. */
+  private dip(theme: Theme): void {
+    if (this.inked === theme) return;
+    this.inked = theme;
+    const inks = Object.values(raw.mover_status).map((s) => rgba(theme, s.token));
+    this.inks = new Uint32Array(new Uint8Array(inks.flat()).buffer);
+  }
+
+  /** Order slots by look: a counting sort, for there are four. */
+  private sort(): void {
+    const n = this.slots.size;
+    const starts = [0, 0, 0, 0, 0];
+    for (let slot = 0; slot < n; slot++) starts[this.look[slot]! + 1]! += 1;
+    for (let l = 1; l < 5; l++) starts[l]! += starts[l - 1]!;
+    for (let slot = 0; slot < n; slot++) this.order[starts[this.look[slot]!]!++] = slot;
   }
 }

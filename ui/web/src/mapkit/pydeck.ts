@@ -2,10 +2,11 @@
 import { JSONConfiguration, JSONConverter } from "@deck.gl/json";
 import { ArcLayer, GeoJsonLayer, IconLayer, LineLayer, PathLayer, PolygonLayer, ScatterplotLayer, TextLayer } from "@deck.gl/layers";
 import type { Layer } from "@deck.gl/core";
+import { FleetLayer } from "./fleet";
 
 const converter = new JSONConverter({
   configuration: new JSONConfiguration({
-    classes: { ArcLayer, GeoJsonLayer, IconLayer, LineLayer, PathLayer, PolygonLayer, ScatterplotLayer, TextLayer },
+    classes: { ArcLayer, FleetLayer, GeoJsonLayer, IconLayer, LineLayer, PathLayer, PolygonLayer, ScatterplotLayer, TextLayer },
   }),
 });
 

@@ -7,6 +7,7 @@ import { get } from "../common/api";
 import type { LonLat } from "../common/types";
 import { clickHooks, theMap } from "./mapview";
 import { Head } from "./rail";
+import { Thumb } from "./snapshot";
 import * as s from "./store";
 import * as w from "./toolstore";
 
@@ -26,11 +27,14 @@ async function look(at: LonLat): Promise<void> {
   w.looked.value = { at, cameras: await w.camerasSeeing(at, 30) };
 }
 
+/** More pictures than this at once would be asked of the cameras for nobody. */
+const THUMBS = 6;
+
 export function CameraRows({ cameras }: { cameras: w.Camera[] }) {
   return (
-    <ul class="mini cams">{cameras.map((c) => (
+    <ul class="mini cams">{cameras.map((c, i) => (
       <li key={c.num}><button onClick={() => void s.openThing(String(c.num))}>
-        <Icon name="cctv" /><span class="grow cut">{c.name || c.code}</span>
+        {i < THUMBS ? <Thumb code={c.code} name={c.name || c.code} /> : <Icon name="cctv" />}<span class="grow cut">{c.name || c.code}</span>
         <span class="muted small">{t(`camera.${c.type}` as Key)}{c.distance_m !== undefined ? ` · ${km(c.distance_m)}` : ""}</span>
         <span class={`dot ${c.online === null ? "stale" : c.online ? "good" : "bad"}`} title={t(c.online === null ? "camera.unknown" : c.online ? "camera.online" : "camera.offline")} />
       </button></li>

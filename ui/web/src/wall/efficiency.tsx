@@ -6,7 +6,7 @@ import { day } from "../common/format";
 import { Indicators, rateLevel, share, Tiles, type Board } from "../common/board";
 import { Days } from "../common/charts";
 import * as s from "./store";
-import { board, goDistrict, HOOKS, indicators, loadBoard, TopicTabs } from "./topic";
+import { board, goDistrict, HOOKS, indicators, layouts, loadBoard, TopicTabs } from "./topic";
 
 function Ranking({ b }: { b: Board }) {
   const rows = b.districts.filter((d) => d.code).sort((x, y) => (share(y) ?? -1) - (share(x) ?? -1) || y.closed - x.closed);
@@ -30,7 +30,7 @@ function Funnel({ b }: { b: Board }) {
 }
 
 export function Efficiency() {
-  useEffect(() => { loadBoard().catch((why: Error) => s.tell(why.message)); }, [s.topic.value, s.settled.value, Math.floor(s.clock.value / 30_000)]);
+  useEffect(() => { loadBoard().catch((why: Error) => s.tell(why.message)); }, [s.topic.value, s.settled.value, layouts.value, Math.floor(s.clock.value / 30_000)]);
   const b = board.value;
   return (
     <section class="efficiency panel" aria-label={t("screen.a")}>

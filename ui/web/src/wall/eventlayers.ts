@@ -41,7 +41,8 @@ export function drawEvents(): void {
   heat(how === "heat" ? drawn : []);
   const layers: Layer[] = [];
   if (how === "hexagons") layers.push(...hexagonLayers(zoom));
-  const groups = how === "clusters" ? clusters(drawn, (e) => e.point, (e) => e.severity, zoom) : null;
+  // A city full of twos says nothing: the more there are, the wider a group reaches.
+  const groups = how === "clusters" ? clusters(drawn, (e) => e.point, (e) => e.severity, zoom, drawn.length > 400 ? 84 : 56) : null;
   if (groups) layers.push(...groupLayers("event-groups", groups.filter((g) => g.items.length > 1)));
   const single = how === "points" ? drawn : groups ? groups.filter((g) => g.items.length === 1).map((g) => g.items[0]!) : [];
   layers.push(...marks(single, zoom));
@@ -65,7 +66,7 @@ function marks(list: Event[], zoom: number): Layer[] {
 
 /** Circles with their number; the rim tells the worst inside. */
 export function groupLayers(id: string, groups: Cluster<unknown>[]): Layer[] {
-  const radius = (g: Cluster<unknown>) => 13 + 5 * Math.log10(g.items.length);
+  const radius = (g: Cluster<unknown>) => 11 + 9 * Math.log10(g.items.length);
   const rim = (g: Cluster<unknown>) => rgba(theme.value, severity(g.worst).token);
   return [
     new ScatterplotLayer({

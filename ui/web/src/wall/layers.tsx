@@ -48,6 +48,18 @@ function More({ layer }: { layer: LayerNode }) {
   );
 }
 
+/** Hills: a flat city says so, and offers to show them higher than they are. */
+function Relief({ layer }: { layer: LayerNode }) {
+  const h = layer.heights!;
+  const range = h.highest_m - h.lowest_m;
+  return (
+    <div class="more-of">
+      <label class="small muted">{t("terrain.relief")}<input type="range" min={1} max={20} step={1} value={s.relief.value} aria-label={t("terrain.relief")} onInput={(e) => (s.relief.value = Number(e.currentTarget.value))} /><b>×{s.relief.value}</b></label>
+      <p class="small muted">{t("terrain.range", { low: num(Math.round(h.lowest_m)), high: num(Math.round(h.highest_m)), step: num(Math.round(h.step_m)) })}{range < 150 && ` ${t("terrain.flat")}`}{!s.threeD.value && ` ${t("terrain.3d")}`}</p>
+    </div>
+  );
+}
+
 const GATHERINGS: s.Gathering[] = ["auto", "points", "clusters", "hexagons", "heat"];
 
 function Gathered() {
@@ -73,6 +85,7 @@ function Row({ layer }: { layer: LayerNode }) {
       </label>
       {more && <More layer={layer} />}
       {layer.id === "events" && !off && <Gathered />}
+      {layer.heights && !off && <Relief layer={layer} />}
       {layer.legend.length > 1 && !off && (
         <ul class="legend">{layer.legend.map((mark) => <li><Swatch mark={mark} /><span>{tt(mark.label)}</span></li>)}</ul>
       )}
@@ -137,6 +150,18 @@ function Found({ known }: { known: Map<string, LayerNode> }) {
   );
 }
 
+/** Whose base map lies under everything; nothing to choose where no other is connected. */
+function Basemaps() {
+  const others = s.config.value.basemaps ?? [];
+  if (!others.length) return null;
+  const choice = (id: string, title: string) => <button role="radio" aria-checked={s.basemap.value === id} class={s.basemap.value === id ? "on" : ""} data-basemap={id} onClick={() => (s.basemap.value = id)}>{title}</button>;
+  const shown = others.find((b) => b.id === s.basemap.value);
+  return (
+    <div class="basemaps pad"><div class="chips" role="radiogroup" aria-label={t("basemap.title")}>{choice("", t("basemap.own"))}{others.map((b) => choice(b.id, tt(b.title)))}</div>
+      {shown && <p class="small muted">{shown.attribution}</p>}</div>
+  );
+}
+
 export function Layers() {
   useEffect(() => {
     get<{ layers: Record<string, s.Fresh> }>("/layers/freshness").then((got) => (s.freshness.value = got.layers), (why: Error) => s.tell(why.message));
@@ -146,6 +171,7 @@ export function Layers() {
     <>
       <Head title={t("layers.title")} />
       <label class="seek"><Icon name="search" size={14} /><input type="search" placeholder={t("layers.search")} aria-label={t("layers.search")} value={sought.value} onInput={(e) => (sought.value = e.currentTarget.value)} /></label>
+      <Basemaps />
       <div class="scroll">
         {sought.value.trim() ? <Found known={known} /> : s.tree.value.groups.map((group) => <Group key={group.id} group={group} known={known} />)}
       </div>

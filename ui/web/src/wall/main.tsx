@@ -15,6 +15,7 @@ import { watermark } from "../mapkit";
 import { loadAlarms, takeAlarms, type Alarm } from "./alarmstore";
 import { Efficiency } from "./efficiency";
 import { walk } from "./events";
+import { loadFences, refreshFences } from "./fencestore";
 import { Indicators } from "./indicators";
 import { bearing, centre, home, startMap, zoomBy } from "./mapview";
 import { kiosk, screen, start as asked } from "./place";
@@ -25,6 +26,7 @@ import { Side } from "./side";
 import * as s from "./store";
 import { backToLive, PastFrame, Timeline } from "./timeline";
 import { loadPlots } from "./toolstore";
+import { loadLayouts } from "./topic";
 import { TopBar } from "./topbar";
 import { startTour } from "./tour";
 
@@ -106,15 +108,18 @@ function Wall() {
     const stopMark = watermark(document.body, `${s.session.value.user} ${tt(s.session.value.name)}`);
     startMap(box.current!).then(() => {
       s.listeners.push({
-        alarms: (list) => takeAlarms(list as Alarm[]), reload: () => void s.loadNames().catch(() => undefined),
-        hello: (_missed, again) => { if (again) void Promise.all([loadAlarms(), loadPlots(), s.loadNames()]).catch(() => undefined); },
-        entry: (entry) => { if (entry.class === "plot") void loadPlots().catch(() => undefined); },
+        alarms: (list) => { takeAlarms(list as Alarm[]); refreshFences(); }, reload: () => void s.loadNames().catch(() => undefined),
+        hello: (_missed, again) => { if (again) void Promise.all([loadAlarms(), loadPlots(), loadFences(), s.loadNames()]).catch(() => undefined); },
+        entry: (entry) => {
+          if (entry.class === "plot") void loadPlots().catch(() => undefined);
+          if (entry.class === "declaration") void Promise.all([loadFences(), loadLayouts()]).catch(() => undefined);
+        },
       });
       startRoom();
       s.goLive();
       begin();
       startTour();
-      return Promise.all([s.loadEvents(), s.loadCards(), s.loadBins(), s.loadNames(), loadAlarms(), loadPlots(), loadScenes()]);
+      return Promise.all([s.loadEvents(), s.loadCards(), s.loadBins(), s.loadNames(), loadAlarms(), loadPlots(), loadFences(), loadLayouts(), loadScenes()]);
     }).catch((e: Error) => setWhy(e.message));
     return () => { removeEventListener("keydown", onKey); stopMark(); };
   }, []);

@@ -1,8 +1,8 @@
 /** The wall's map: ties the signals to mapkit, and the mouse to the signals. */
 import { effect, signal } from "@preact/signals";
 import {
-  calm, createMap, GeoJsonLayer, GROUPS, liveAtlas, PathLayer, pydeckLayers, rgba, ScatterplotLayer, TextLayer,
-  type Atlas, type DeckJson, type Group, type GroupData, type Theme, type TwinMap,
+  calm, createMap, GeoJsonLayer, liveAtlas, PathLayer, pydeckLayers, rgba, ScatterplotLayer, TextLayer,
+  type Atlas, type DeckJson, type FleetLayer, type Theme, type TwinMap,
 } from "../mapkit";
 import type { MapMouseEvent } from "maplibre-gl";
 import { get } from "../common/api";
@@ -11,6 +11,7 @@ import { theme } from "../common/theme";
 import type { Event, LonLat } from "../common/types";
 import { standing } from "./alarmstore";
 import { drawAlarms, drawOverlays, startOverlays } from "./overlays";
+import { startFences } from "./fencelayer";
 import { drawEvents, drawnEvents, pulse, startEvents } from "./eventlayers";
 import { leading, room, screen } from "./place";
 import * as s from "./store";
@@ -18,10 +19,8 @@ import { startTrees } from "./trees3d";
 
 let twin: TwinMap;
 let atlas: Atlas;
-let groups: Record<Group, GroupData> | null = null;
 let moverJson: DeckJson;
 let eventJson: DeckJson;
-let gliding = 0;
 
 const EDGES = { top: 56, left: 72, right: 376, bottom: 252 };
 
@@ -39,14 +38,15 @@ export const theAtlas = (): Atlas => atlas;
 export async function startMap(container: HTMLElement): Promise<TwinMap> {
   [moverJson, eventJson] = await Promise.all([get<DeckJson>("/layers/movers"), get<DeckJson>("/layers/events")]);
   const [w, south, e, n] = s.config.value.bounds;
-  twin = createMap({ container, theme: theme.value, lang: lang.value, center: s.config.value.center, zoom: s.config.value.zoom, hash: true });
+  twin = createMap({ container, theme: theme.value, lang: lang.value, center: s.config.value.center, zoom: s.config.value.zoom, hash: true, groundFirst: true });
   twin.map.setMaxBounds([w - 1.6, south - 1.1, e + 1.6, n + 1.1]);
   twin.map.setPadding(padding());
   atlas = liveAtlas(theme.value);
   // From below to above: a route never covers the event that it leads to.
-  for (const name of ["trees", "areas", "sectors", "routes", "trail", "found", "movers", "events", "alarms", "pulse", "plots", "selection", "minutes", "draw"]) twin.setGroup(name, []);
+  for (const name of ["trees", "areas", "fences", "reach", "sectors", "routes", "trail", "found", "movers", "events", "alarms", "pulse", "plots", "selection", "minutes", "draw"]) twin.setGroup(name, []);
   startEvents(twin, eventJson);
   startOverlays(twin);
+  startFences(twin);
   startTrees(twin);
   mouse();
   const seen = () => {
@@ -54,10 +54,16 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
     s.view.value = [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()];
   };
   twin.map.on("moveend", seen);
-  twin.map.on("zoomend", drawEvents);
+  let scale = 0;
+  twin.map.on("zoomend", () => {
+    drawEvents();
+    if (scale !== moverScale()) drawMovers();
+    scale = moverScale();
+  });
   twin.map.once("load", seen);
   twin.map.on("rotate", () => (bearing.value = Math.round(twin.map.getBearing())));
-  s.onFrame.add(glide);
+  s.onFrame.add(moved);
+  twin.overlay.setProps({ onBeforeRender: () => (drawing_since = performance.now()), onAfterRender: drawn });
   let was: Theme = theme.value;
   let said = lang.value;
   effect(() => {
@@ -88,18 +94,17 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
     requestAnimationFrame(() => twin.map.easeTo({ padding: padding(), duration: calm() ? 0 : 200 }));
   });
   effect(() => show3d(s.threeD.value));
+  effect(() => {
+    localStorage.setItem("wall.basemap", s.basemap.value);
+    lay(s.basemap.value);
+  });
+  effect(() => raise(s.threeD.value && !s.hidden.value.has("terrain"), s.relief.value));
   effect(() => visibility(s.hidden.value));
   effect(() => fade(s.opacity.value));
   effect(() => {
     if (s.fresh.value.size) pulse();
   });
-  twin.map.on("style.load", () => {
-    visibility(s.hidden.value);
-    faded.clear();
-    fade(s.opacity.value);
-    show3d(s.threeD.value, false);
-    drawEvents();
-  });
+  twin.map.on("style.load", restyled);
   twin.map.on("move", () => cameraHooks.forEach((f) => f()));
   drawAll();
   marks();
@@ -108,14 +113,31 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   return twin;
 }
 
+/** The style is another or more than it was: lay over it what people chose. */
+function restyled(): void {
+  visibility(s.hidden.value);
+  faded.clear();
+  fade(s.opacity.value);
+  show3d(s.threeD.value, false);
+  lay(s.basemap.value);
+  raise(s.threeD.value && !s.hidden.value.has("terrain"), s.relief.value);
+  drawEvents();
+}
+
+const completed = (): void => void twin.complete().then(restyled, (why: Error) => s.tell(why.message));
+
 /** Note when the ground was first seen, and when everything was: what `bench_wall` reads. */
 function marks(): void {
   const seen = () => {
     if (!twin.map.getSource("base") || !twin.map.isSourceLoaded("base")) return;
     twin.map.off("render", seen);
     performance.mark("wall.picture");
+    requestAnimationFrame(() => twin.goLive());
+    twin.map.once("idle", completed);
   };
   twin.map.on("render", seen);
+  // A network that brings no tiles must not keep back what lives.
+  setTimeout(() => { twin.goLive(); completed(); }, 6000);
   twin.map.once("idle", () => performance.mark("wall.full"));
 }
 
@@ -123,7 +145,7 @@ function marks(): void {
 const minute = (at: number) => new Date(Math.floor(at / 60e3) * 60e3).toISOString();
 
 function drawAll(): void {
-  drawMovers(performance.now());
+  drawMovers();
   drawRoutes();
   drawEvents();
   drawAlarms();
@@ -133,52 +155,55 @@ function drawAll(): void {
 
 /** How long the browser took for the frame after a drawing; the GPU's time shows nowhere else. */
 let frame_ms = 16;
-/** What one drawing costs in script. Gliding is worth a hundredth of the machine: many things are drawn less often. */
-let draw_ms = 0.3;
+/** What one drawing costs in script. Gliding is worth a hundredth of the machine: dear drawings are made less often. */
+let draw_ms = 0.5;
 const GLIDE_BUDGET_MS_PER_S = 6;
-/** Above this many a picture a second is motion enough; each drawing would cost more than it tells. */
-const GLIDERS = 3000;
+let fleet: FleetLayer | undefined;
+let gliding = 0;
 
-/** Vehicles glide between fixes: draw while something moves, at most 30 times a second and less where frames are dear, then rest. */
-function glide(): void {
-  if (gliding) return;
-  if (s.movers.size > GLIDERS) return drawOnce();
-  let last = 0;
-  let drawn = false;
-  const step = (now: number) => {
-    if (drawn) frame_ms = frame_ms * 0.7 + Math.min(1000, now - last) * 0.3;
-    const rest = Math.max(frame_ms < 45 ? 33 : Math.min(1000, frame_ms * 4), (draw_ms * 1000) / GLIDE_BUDGET_MS_PER_S);
-    drawn = now - last >= rest;
-    if (drawn) {
-      last = now;
-      drawMovers(now);
-      draw_ms = draw_ms * 0.8 + (performance.now() - now) * 0.2;
-      if (s.selected.value?.type === "thing" && s.thing.value && s.movers.where(s.thing.value.num)) drawSelection();
-    }
-    gliding = s.movers.moving(now) ? requestAnimationFrame(step) : 0;
-    if (!gliding) drawMovers(performance.now());
-  };
-  gliding = requestAnimationFrame(step);
-}
-
-let once = 0;
-function drawOnce(): void {
-  once ||= window.setTimeout(() => {
-    once = 0;
-    // As if every glide had ended: each thing stands at its newest fix.
-    drawMovers(performance.now() + 10_000);
-  }, 450);
-}
-
-function drawMovers(now: number): void {
+/** New fixes: pack them once; the card glides them, and is asked to draw while something moves, at most 30 times a second. */
+function moved(): void {
   const began = performance.now();
-  groups = s.movers.groups(theme.value, now);
-  const off = s.hidden.value.has("movers");
-  const inject = Object.fromEntries(
-    GROUPS.map((g) => [g, { data: groups![g], iconAtlas: atlas.atlas, iconMapping: atlas.mapping, visible: !off, billboard: false, sizeScale: moverScale() }]),
-  );
-  twin.setGroup("movers", pydeckLayers(moverJson, inject));
+  s.movers.pack(theme.value, began);
   s.spent.movers_ms += performance.now() - began;
+  if (!gliding) glide();
+}
+
+function glide(): void {
+  gliding = requestAnimationFrame((now) => {
+    redrawMovers();
+    // The next frame comes when this drawing is done: how late it is tells what a drawing costs the machine.
+    gliding = requestAnimationFrame((next) => {
+      frame_ms = frame_ms * 0.7 + Math.min(1000, next - now) * 0.3;
+      const rest = Math.max(frame_ms < 45 ? 16 : Math.min(1000, frame_ms * 4), (draw_ms * 1000) / GLIDE_BUDGET_MS_PER_S);
+      const over = performance.now() > s.movers.restAt;
+      gliding = over ? 0 : window.setTimeout(glide, rest);
+      if (over && now < s.movers.restAt) redrawMovers();
+    });
+  });
+}
+
+function redrawMovers(): void {
+  fleet?.redraw();
+  if (s.selected.value?.type === "thing" && s.thing.value && s.movers.where(s.thing.value.num)) drawSelection();
+}
+
+/** Of every drawing of the live layers: what it cost in script. */
+let drawing_since = 0;
+function drawn(): void {
+  const took = performance.now() - drawing_since;
+  draw_ms = draw_ms * 0.8 + took * 0.2;
+  s.spent.movers_ms += took;
+  s.spent.drawings += 1;
+}
+
+/** The layer itself: anew only when its look changes. */
+function drawMovers(): void {
+  s.movers.pack(theme.value, performance.now());
+  const look = { movers: s.movers, iconAtlas: atlas.atlas, iconMapping: atlas.mapping, visible: !s.hidden.value.has("movers"), sizeScale: moverScale() };
+  const layers = pydeckLayers(moverJson, { movers: look });
+  fleet = layers[0] as unknown as FleetLayer;
+  twin.setGroup("movers", layers);
 }
 
 /** Arrows shrink with the city, so that four hundred vehicles stay a texture and events stand out. */
@@ -262,7 +287,7 @@ function visibility(hidden: Set<string>): void {
     for (const layer of group.layers)
       for (const id of layer.style_layers ?? [])
         if (map.getLayer(id)) map.setLayoutProperty(id, "visibility", hidden.has(layer.id) || (id === "building-3d" && !s.threeD.value) ? "none" : "visible");
-  if (gliding === 0 && groups) drawMovers(performance.now());
+  drawMovers();
 }
 
 function show3d(on: boolean, move = true): void {
@@ -274,9 +299,32 @@ function show3d(on: boolean, move = true): void {
   else map.easeTo({ ...to, duration: 900 });
 }
 
+/** A base map of somebody else covers our land and streets; names, things and what lives stay above. */
+function lay(id: string): void {
+  const map = twin.map;
+  const style = map.getStyle();
+  if (!style) return;
+  const one = s.config.value.basemaps?.find((b) => b.id === id);
+  if (map.getLayer("basemap") && (map.getSource("basemap") as { tiles?: string[] } | undefined)?.tiles?.[0]?.endsWith(one?.tiles ?? " ")) return;
+  if (map.getLayer("basemap")) map.removeLayer("basemap");
+  if (map.getSource("basemap")) map.removeSource("basemap");
+  if (!one) return;
+  const after = style.layers.findIndex((l) => l.id === "building");
+  map.addSource("basemap", { type: "raster", tiles: [location.origin + one.tiles], tileSize: 256, maxzoom: one.max_zoom, attribution: one.attribution });
+  map.addLayer({ id: "basemap", type: "raster", source: "basemap", paint: { "raster-fade-duration": calm() ? 0 : 200, ...(theme.value === "night" ? { "raster-brightness-max": 0.45, "raster-saturation": -0.6 } : {}) } }, style.layers[after + 1]?.id);
+}
+
+/** The ground rises in 3D, where its heights are known. */
+function raise(on: boolean, times: number): void {
+  const map = twin.map;
+  if (!map.getSource("terrain")) return;
+  const now = map.getTerrain();
+  if (on ? now?.exaggeration !== times : now) map.setTerrain(on ? { source: "terrain", exaggeration: times } : null);
+}
+
 /** Opacity that somebody chose is laid over what the style says, and taken back by its own value. */
 const faded = new Map<string, unknown>();
-const OPACITY: Record<string, string[]> = { fill: ["fill-opacity"], line: ["line-opacity"], circle: ["circle-opacity", "circle-stroke-opacity"], symbol: ["icon-opacity", "text-opacity"], "fill-extrusion": ["fill-extrusion-opacity"] };
+const OPACITY: Record<string, string[]> = { fill: ["fill-opacity"], line: ["line-opacity"], circle: ["circle-opacity", "circle-stroke-opacity"], symbol: ["icon-opacity", "text-opacity"], "fill-extrusion": ["fill-extrusion-opacity"], hillshade: ["hillshade-exaggeration"] };
 
 function fade(chosen: Map<string, number>): void {
   const map = twin.map;
@@ -356,7 +404,7 @@ export const centre = (): LonLat => {
 /** The compass may be drawn before the map stands. */
 export const bearing = signal(0);
 
-const PICKS = ["alarms", "alarm-groups", "events", "event-groups", "event-hexagons", "found", "plots-points", "plots-shapes", ...GROUPS];
+const PICKS = ["alarms", "alarm-groups", "events", "event-groups", "event-hexagons", "found", "plots-points", "plots-shapes", "movers", "fences"];
 
 type Under = { event: Event } | { num: number } | { alarm: string } | { spread: { items: unknown[]; point: LonLat } } | { plot: string };
 
@@ -370,9 +418,10 @@ function under(e: MapMouseEvent): Under | null {
     return { spread: { items: o.items, point: (o.point ?? o.center)! } };
   }
   if (id === "found" && hit!.object) return { num: (hit!.object as { num: number }).num };
+  if (id === "fences" && hit!.object) return { plot: (hit!.object as { fence: { id: string } }).fence.id };
   if (id?.startsWith("plots-") && hit!.object) return { plot: (hit!.object as { id: string }).id };
-  if (hit?.layer && hit.index >= 0 && groups && hit.layer.id in groups) return { num: groups[hit.layer.id as Group].nums[hit.index]! };
-  return null;
+  const num = id === "movers" ? s.movers.numAt(hit!.index) : null;
+  return num === null ? null : { num };
 }
 
 function mouse(): void {

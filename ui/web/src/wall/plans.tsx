@@ -8,6 +8,8 @@ import { t, tt, type Key } from "../common/i18n";
 import type { LonLat, Titled } from "../common/types";
 import { flyTo } from "./mapview";
 import { Head } from "./rail";
+import { Answers, Matching, Score, type Match, type Notice } from "./planparts";
+import { Targets, type Target } from "./reach";
 import { applyScene, scenes } from "./scenes";
 import * as s from "./store";
 import * as w from "./toolstore";
@@ -15,13 +17,12 @@ import * as w from "./toolstore";
 export interface Warning { id: string; identifier: string; event: string; level: number; headline: string; area: string; sent: string; expires: string | null; exercise: boolean; geometry: GeoJSON.Geometry | null }
 interface Plan { key: string; title: Titled; category: string; verified?: boolean }
 interface Step { key: string; title: Titled; do: string; after_s: number; at: string | null; by: string | null; note?: string; missing?: string[] }
-interface Resource { num: number; code: string; name: string; kind: string; point: LonLat; travel_s: number; line: number; called_at: string | null; ready_at: string | null }
-interface Line { title: Titled; kind: string; skill: string | null; count: number; filled: number; short: number; within: string | null; reasons: { why: Titled; n: number }[] }
-interface Notice { user: string; name: Titled | null; at: string; acked_at: string | null }
+interface Resource { num: number; code: string; name: string; kind: string; point: LonLat; travel_s: number; line: number | null; called_at: string | null; ready_at: string | null }
+interface Line { title: Titled; kind: string; skill: string | null; count: number; filled: number; short: number; within: string | null; slowest_s?: number | null; by?: "road" | "line"; reasons: { why: Titled; n: number }[] }
 export interface Response {
   code: string; title: string; severity: number; state: string; state_title: Titled; version: number; opened_at: string; plan: string; plan_title: Titled; scene: string | null; verified: boolean;
   drill: boolean; headline: string; area: string; suggested_level: number; hints: Record<string, { value: number; sensors: number; title: Titled; unit?: string }>; confirmed_at: string | null; ended_at: string | null;
-  steps: Step[]; card: { lines: Line[]; resources: Resource[] } | null; notices: Notice[]; waits_for_me: boolean; actions: { action: string; title: Titled; need: Record<string, { required?: boolean }> }[];
+  steps: Step[]; card: { lines: Line[]; resources: Resource[]; targets?: Target[] } | null; notices: Notice[]; waits_for_me: boolean; match: Match | null; over_at: string | null; quiet_s: number | null; actions: { action: string; title: Titled; need: Record<string, { required?: boolean }> }[];
 }
 interface Report {
   confirm_s: number | null; lasted_s: number | null; answers: { told: number; answered: number; share: number | null; median_s: number | null; slowest_s: number | null };
@@ -30,6 +31,8 @@ interface Report {
 
 export const responses = signal<Response[]>([]);
 export const warnings = signal<Warning[]>([]);
+interface Refused { at: string; file: string; why: string }
+const refused = signal<Refused[]>([]);
 const plans = signal<Plan[]>([]);
 const opened = signal<string | null>(null);
 
@@ -38,7 +41,8 @@ const COLOR = ["", "critical", "major", "minor", "info"];
 const failed = (why: Error) => s.tell(why.message);
 
 export async function loadPlans(): Promise<void> {
-  const [r, hold] = await Promise.all([get<{ responses: Response[] }>("/api/v1/responses"), get<{ warnings: Warning[] }>("/api/v1/warnings")]);
+  const [r, hold] = await Promise.all([get<{ responses: Response[] }>("/api/v1/responses"), get<{ warnings: Warning[]; refused: Refused[] }>("/api/v1/warnings")]);
+  refused.value = hold.refused;
   responses.value = r.responses;
   warnings.value = hold.warnings;
   if (!plans.value.length) plans.value = (await get<{ plans: Plan[] }>("/api/v1/plans")).plans;
@@ -49,7 +53,7 @@ function take(one: Response): void {
   if (["closed", "declined"].includes(one.state)) opened.value = null;
 }
 
-const lead = (r: Response, what: string, name = "") => post<Response>(`/api/v1/responses/${r.code}/${what}`, { name }).then(take, failed);
+const lead = (r: Response, what: string, name = "", note = "") => post<Response>(`/api/v1/responses/${r.code}/${what}`, { name, note }).then(take, failed);
 
 function Level({ n }: { n: number }) {
   return <span class="level" style={{ background: `var(--${COLOR[n]})` }}>{ROMAN[n]}</span>;
@@ -61,21 +65,29 @@ function mark(r: Response | null): void {
   w.found.value = rows.length ? { total: rows.length, things: rows.map((x) => ({ num: x.num, kind: x.kind, code: x.code, name: x.name, district_name: null, point: x.point })) } : null;
 }
 
+/** One resource: where it is, how long it needs, and the next thing to say of it. */
+function Force({ r, x }: { r: Response; x: Resource }) {
+  return (
+    <li><button onClick={() => { void s.openThing(x.code); flyTo(x.point, 14); }}><span class="grow cut">{x.name || x.code}</span><span class="muted small">{span(x.travel_s)}</span></button>
+      {r.state === "active" && (x.ready_at ? <span class="good small">{t("plan.ready")}</span> : <button class="btn ack" data-resource={x.code} onClick={() => void lead(r, "resource", x.code)}>{t(x.called_at ? "plan.arrived" : "plan.call")}</button>)}</li>
+  );
+}
+
 function Card({ r }: { r: Response }) {
   if (!r.card) return null;
   return (
     <>
       <h3>{t("plan.card")}<span class="muted">{num(r.card.lines.reduce((n, l) => n + l.filled, 0))} / {num(r.card.lines.reduce((n, l) => n + l.count, 0))}</span></h3>
+      <Targets of={r.card.targets ?? []} />
       {r.card.lines.map((line, i) => (
         <details class="group" key={i}>
           <summary><Icon name="chevron-right" size={14} /><span class="grow cut">{tt(line.title)}</span>{line.short > 0 && <span class="tag late">{t("plan.short", { n: line.short })}</span>}<b>{line.filled}/{line.count}</b></summary>
+          <p class="muted small reasons">{[line.within && t("plan.within", { s: line.within }), line.slowest_s ? t(line.by === "line" ? "plan.slowest.line" : "plan.slowest", { s: span(line.slowest_s) }) : ""].filter(Boolean).join(" · ")}</p>
           {line.short > 0 && <p class="muted small reasons">{line.reasons.map((why) => `${tt(why.why)} ${why.n}`).join(" · ") || t("plan.nobody")}</p>}
-          <ul class="mini">{r.card!.resources.filter((x) => x.line === i).map((x) => (
-            <li key={x.code}><button onClick={() => { void s.openThing(x.code); flyTo(x.point, 14); }}><span class="grow cut">{x.name || x.code}</span><span class="muted small">{span(x.travel_s)}</span></button>
-              {r.state === "active" && (x.ready_at ? <span class="good small">{t("plan.ready")}</span> : <button class="btn ack" data-resource={x.code} onClick={() => void lead(r, "resource", x.code)}>{t(x.called_at ? "plan.arrived" : "plan.call")}</button>)}</li>
-          ))}</ul>
+          <ul class="mini">{r.card!.resources.filter((x) => x.line === i).map((x) => <Force key={x.code} r={r} x={x} />)}</ul>
         </details>
       ))}
+      {r.card.resources.some((x) => x.line === null) && <details class="group" open><summary><Icon name="chevron-right" size={14} /><span class="grow">{t("plan.called.before")}</span></summary><ul class="mini">{r.card.resources.filter((x) => x.line === null).map((x) => <Force key={x.code} r={r} x={x} />)}</ul></details>}
     </>
   );
 }
@@ -95,17 +107,6 @@ function Steps({ r }: { r: Response }) {
         </li>
       );
     })}</ol>
-  );
-}
-
-function Answers({ r }: { r: Response }) {
-  if (!r.notices.length) return null;
-  const answered = r.notices.filter((n) => n.acked_at).length;
-  return (
-    <>
-      <h3>{t("plan.answers")}<span class="muted">{answered} / {r.notices.length}</span></h3>
-      <ul class="notices">{r.notices.map((n) => <li class={n.acked_at ? "good" : "muted"}><Icon name={n.acked_at ? "check-check" : "clock"} size={14} /><span class="grow cut">{tt(n.name) || n.user}</span><span class="small">{n.acked_at ? when(n.acked_at) : t("plan.waits")}</span></li>)}</ul>
-    </>
   );
 }
 
@@ -149,6 +150,7 @@ function Actions({ r }: { r: Response }) {
     <div class="actions">
       {r.waits_for_me && <button class="btn main" data-action="acknowledge" onClick={() => void lead(r, "acknowledge")}>{t("plan.acknowledge")}</button>}
       {r.actions.map((a) => <button class={`btn${first.includes(a.action) && !r.waits_for_me ? " main" : ""}`} data-action={a.action} onClick={() => setAsk(a.action)}>{tt(a.title)}</button>)}
+      <a class="btn" data-briefing href={`/api/v1/responses/${r.code}/briefing.pdf`} target="_blank" rel="noopener"><Icon name="file-down" />{t("plan.briefing")}</a>
       {r.scene && <button class="btn" onClick={() => { const scene = scenes.value.find((one) => one.key === r.scene); if (scene) applyScene(scene); }}><Icon name="presentation" />{t("plan.scene")}</button>}
     </div>
   );
@@ -163,12 +165,26 @@ function Detail({ r }: { r: Response }) {
       {r.drill && <p class="drill">{t("plan.isdrill")}</p>}
       <p class="muted small">{[r.headline, r.area, when(r.opened_at), r.verified ? "" : t("plan.unverified")].filter(Boolean).join(" · ")}</p>
       {Object.values(r.hints).map((h) => <p class="small">{t("plan.hint", { what: tt(h.title), value: `${num(h.value)} ${h.unit ?? ""}`, n: h.sensors })}</p>)}
+      {r.over_at && ["suggested", "active"].includes(r.state) && <p class="advice" data-over>{t(r.quiet_s === null ? "plan.over" : "plan.over.quiet", { t: when(r.over_at), end: when(Date.parse(r.over_at) + 1000 * (r.quiet_s ?? 0)) })}</p>}
       <Actions r={r} key={r.version} />
+      {r.match && <details class="group" open={r.state === "suggested"}><summary><Icon name="chevron-right" size={14} /><span class="grow">{t("plan.match")}</span><b class="num" data-score>{num(100 * r.match.score)}%</b></summary><Score of={r.match} /></details>}
       {r.state !== "suggested" && <><h3>{t("plan.steps")}</h3><Steps r={r} /></>}
       <Card r={r} />
-      <Answers r={r} />
+      <Answers notices={r.notices} active={r.state === "active"} reached={(who) => void lead(r, "reached", who, t("plan.by.phone"))} />
       {r.state === "review" && <Report r={r} />}
     </div>
+  );
+}
+
+/** An official warning; opened, it shows how well each plan fits it. */
+function Warned({ one }: { one: Warning }) {
+  const [open, setOpen] = useState(false);
+  const choose = (plan: string, level: number) => void post<Response>(`/api/v1/plans/${plan}/choose`, { warning: one.identifier, level }).then((made) => { take(made); opened.value = made.code; }, failed);
+  return (
+    <section data-warning={one.identifier}>
+      <button class="open" aria-expanded={open} onClick={() => setOpen(!open)}><Level n={one.level} /><span class="grow"><span class="cut">{one.headline || one.event}</span><span class="muted small cut">{[one.area, when(one.sent), one.expires ? t("plan.until", { t: when(one.expires) }) : "", one.exercise ? t("plan.drillmark") : ""].filter(Boolean).join(" · ")}</span></span><Icon name="chevron-right" size={14} /></button>
+      {open && <Matching warning={one.identifier} choose={choose} open={(code) => (opened.value = code)} />}
+    </section>
   );
 }
 
@@ -204,7 +220,8 @@ export function Plans() {
           <ul class="responses">{responses.value.map((one) => <li key={one.code}><button data-open={one.code} class={one.state === "suggested" ? "suggested" : ""} onClick={() => (opened.value = one.code)}><Level n={one.severity} /><span class="grow"><span class="cut">{one.drill && <b class="drillmark">{t("plan.drillmark")}</b>}{tt(one.plan_title)}</span><span class="muted small cut">{[tt(one.state_title), one.headline, when(one.opened_at)].filter(Boolean).join(" · ")}</span></span></button></li>)}</ul>
           <h3>{t("plan.warnings")}<span class="muted">{warnings.value.length}</span></h3>
           {!warnings.value.length && <p class="muted small">{t("plan.warnings.none")}</p>}
-          <ul class="responses">{warnings.value.map((one) => <li key={one.id}><div><Level n={one.level} /><span class="grow"><span class="cut">{one.headline || one.event}</span><span class="muted small cut">{[one.area, when(one.sent), one.exercise ? t("plan.drillmark") : ""].filter(Boolean).join(" · ")}</span></span></div></li>)}</ul>
+          <div class="warnlist">{warnings.value.map((one) => <Warned key={one.id} one={one} />)}</div>
+          {refused.value.length > 0 && <details class="group"><summary><Icon name="chevron-right" size={14} /><span class="grow">{t("plan.refused")}</span><b>{refused.value.length}</b></summary><ul class="mini refused">{refused.value.map((f) => <li><span class="grow"><span class="cut">{f.file}</span><span class="muted small">{f.why}</span></span><span class="muted small">{when(f.at)}</span></li>)}</ul></details>}
           <Drill />
         </div>
       )}

@@ -3,6 +3,8 @@ import { Icon } from "../common/icon";
 import { t, type Key } from "../common/i18n";
 import { Cameras } from "./cameras";
 import { Compare } from "./compare";
+import { Contacts } from "./contacts";
+import { Fences } from "./fences";
 import { Layers } from "./layers";
 import { Plans } from "./plans";
 import { Measure, Plots } from "./plots";
@@ -23,9 +25,11 @@ export const TOOLS: Tool[] = [
   { name: "cameras", icon: "cctv", panel: Cameras },
   { name: "measure", icon: "ruler", panel: Measure },
   { name: "plot", icon: "pen-line", panel: Plots },
+  { name: "fences", icon: "fence", panel: Fences, act: "alarm.read" },
   { name: "compare", icon: "git-compare", panel: Compare },
   { name: "scenes", icon: "presentation", panel: Scenes },
   { name: "plans", icon: "shield-alert", panel: Plans, act: "alarm.read" },
+  { name: "contacts", icon: "book-open", panel: Contacts, act: "alarm.read" },
   { name: "screens", icon: "monitor", panel: Screens },
 ];
 

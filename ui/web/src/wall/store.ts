@@ -9,7 +9,7 @@ export type Range = "1h" | "6h" | "24h" | "7d" | "30d";
 export const RANGES: Record<Range, number> = { "1h": 3600e3, "6h": 6 * 3600e3, "24h": 24 * 3600e3, "7d": 7 * 86400e3, "30d": 30 * 86400e3 };
 /** How events are gathered on the map; auto chooses by how many there are and how near one looks. */
 export type Gathering = "auto" | "points" | "clusters" | "heat" | "hexagons";
-export type PanelName = "layers" | "topic" | "select" | "measure" | "plot" | "cameras" | "compare" | "screens" | "scenes" | "plans";
+export type PanelName = "layers" | "topic" | "select" | "measure" | "plot" | "fences" | "cameras" | "compare" | "screens" | "scenes" | "plans" | "contacts";
 
 export const config = signal<Config>(null as never);
 export const session = signal<Session>(null as never);
@@ -17,6 +17,10 @@ export const tree = signal<LayerTree>({ groups: [] });
 export const hidden = signal<Set<string>>(new Set());
 /** How opaque a layer is, 0 to 1; what is not named is as the style says. */
 export const opacity = signal<Map<string, number>>(new Map());
+/** Which base map lies under everything: empty is our own. */
+export const basemap = signal(localStorage.getItem("wall.basemap") ?? "");
+/** How many times higher than it is the ground is shown in 3D. */
+export const relief = signal(3);
 export const gathering = signal<Gathering>("auto");
 export interface Fresh { things: number; freshest: string; in_time: boolean | null }
 export const freshness = signal<Record<string, Fresh>>({});
@@ -189,7 +193,7 @@ let cardsDue = 0;
 let caughtTimer = 0;
 
 /** What the wall has cost and taken since it was opened: for figures, and for whoever wonders why a screen is slow. */
-export const spent = { movers_ms: 0, frames: 0, entries: 0 };
+export const spent = { movers_ms: 0, frames: 0, drawings: 0, entries: 0 };
 
 function heard(entry: Entry): void {
   spent.entries += 1;
@@ -230,13 +234,13 @@ export function goLive(): void {
   live_socket = new Live({
     entry: (entry) => { heard(entry); each("entry", entry); },
     tick: ticked,
-    frame: (frame) => {
+    frame: (frame, took_ms) => {
       live.value = { ...live.value, heard: Date.now(), lag_ms: Date.now() + live.value.skew_ms - frame.t_ms };
       if (moment.value !== null) return;
       const began = performance.now();
       movers.apply(frame, began, movers.size === 0);
       spent.frames += 1;
-      spent.movers_ms += performance.now() - began;
+      spent.movers_ms += performance.now() - began + took_ms;
       moverCount.value = movers.size;
       onFrame.forEach((f) => f());
     },
@@ -318,6 +322,7 @@ async function follow(): Promise<void> {
       onFrame.forEach((f) => f());
       await loadEvents();
     } while (wantedAgain);
+    if (moment.value !== null) performance.mark("wall.moment");
   } catch (why) {
     tell((why as Error).message);
   } finally {

@@ -9,6 +9,7 @@ import type { Event, Field, Thing, Version } from "../common/types";
 import { flyTo } from "./mapview";
 import { Due } from "./events";
 import { Code, Records } from "./records";
+import { Snapshot } from "./snapshot";
 import * as s from "./store";
 
 function Value({ field }: { field: Field }) {
@@ -55,6 +56,7 @@ export function ThingCard() {
         <button class="plain" aria-label={t("event.close.card")} title="Esc" onClick={s.closeCard}><Icon name="x" size={18} /></button>
       </header>
       <div class="scroll">
+        {th.kind === "camera" && <Snapshot key={th.code} code={th.code} name={th.name || th.code} />}
         {th.position && (
           <p class="standing"><span><b class="big">{num(Math.round(th.position.speed_kmh ?? 0))}</b><span class="unit">km/h</span></span><span class="muted small">{t("thing.seen")} {when(th.position.at)}</span></p>
         )}

@@ -14,6 +14,7 @@ import { standing } from "./room";
 import { scene, scenes } from "./scenes";
 import { copyLink } from "./screens";
 import * as s from "./store";
+import { layout } from "./topic";
 
 const KIND_ICONS: Record<string, string> = { event: "flag", park: "trees", toilet: "toilet", bin: "trash-2", vehicle: "truck", crew: "users", camera: "cctv", sensor: "gauge", district: "landmark", street: "map-pin", street_tree: "tree-deciduous", road: "route", building: "building-2", water_body: "waves", sub_compartment: "tree-pine", green_space: "leaf" };
 
@@ -94,7 +95,7 @@ export function TopBar() {
   const now = scenes.value.find((one) => one.key === scene.value);
   return (
     <header class="top">
-      <h1><img src="/ui/icon.svg" width="22" height="22" alt="" />{t("product")}<span class="scene">{t(`screen.${screen}` as Key)}{now ? ` · ${tt(now.title)}` : s.topic.value ? ` · ${t(`topic.${s.topic.value}` as Key)}` : ""}</span></h1>
+      <h1><img src="/ui/icon.svg" width="22" height="22" alt="" />{t("product")}<span class="scene">{t(`screen.${screen}` as Key)}{now ? ` · ${tt(now.title)}` : s.topic.value ? ` · ${(tt(layout()?.title) || s.topic.value)}` : ""}</span></h1>
       <Search />
       <Clock />
       <div class="right">

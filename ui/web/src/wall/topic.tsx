@@ -2,9 +2,8 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get } from "../common/api";
-import { Icon } from "../common/icon";
-import { BoardBody, readBoard, readIndicators, TOPIC_ICONS, TOPICS, type Board, type BoardHooks, type Indicator, type IndicatorBoard } from "../common/board";
-import { t, type Key } from "../common/i18n";
+import { BoardBody, BoardTabs, layoutOf, readBoard, readIndicators, readLayouts, type Board, type BoardHooks, type Indicator, type IndicatorBoard, type Layout } from "../common/board";
+import { t } from "../common/i18n";
 import type { LonLat } from "../common/types";
 import { fitBounds } from "./mapview";
 import { Head } from "./rail";
@@ -15,30 +14,37 @@ import * as w from "./toolstore";
 export const board = signal<Board | null>(null);
 export const indicators = signal<IndicatorBoard | null>(null);
 
+/** The boards as they are composed; read anew when somebody publishes one. */
+export const layouts = signal<Layout[]>([]);
+export const layout = (): Layout | undefined => layoutOf(layouts.value, s.topic.value);
+
+export async function loadLayouts(): Promise<void> {
+  layouts.value = await readLayouts();
+}
+
 export async function loadBoard(): Promise<void> {
-  const topic = s.topic.value || "all";
-  const still = () => topic === (s.topic.value || "all");
-  const declared = readIndicators(topic, s.moment.value).then((got) => { if (still()) indicators.value = got; });
-  const got = await readBoard(topic, s.moment.value);
+  if (!layouts.value.length) await loadLayouts();
+  const chosen = layout();
+  if (!chosen) return;
+  const still = () => chosen === layout();
+  const declared = readIndicators(chosen, s.moment.value).then((got) => { if (still()) indicators.value = got; });
+  const got = await readBoard(chosen.topic, s.moment.value);
   if (still()) board.value = got;
   await declared;
 }
 
-/** Show the layers of a topic and hide those of the others; all shows what the tree shows at the start. */
-export function showTopic(topic: string): void {
-  s.topic.value = topic === "all" ? "" : topic;
+/** Show the layers of a board's topic and hide those of the others; boards over all show what the tree shows at the start. */
+export function showTopic(key: string): void {
+  s.topic.value = key === "all" ? "" : key;
   const groups = s.tree.value.groups;
-  const hide = groups.flatMap((g) => g.layers.filter((l) => (topic === "all" || g.id === "live" || g.id === "base" ? !l.visible : g.id !== topic)).map((l) => l.id));
+  const topic = layouts.value.find((one) => one.key === key)?.topic ?? key;
+  const whole = !groups.some((g) => g.id === topic);
+  const hide = groups.flatMap((g) => g.layers.filter((l) => (whole || g.id === "live" || g.id === "base" ? !l.visible : g.id !== topic)).map((l) => l.id));
   s.hidden.value = new Set(hide);
 }
 
 export function TopicTabs() {
-  const now = s.topic.value || "all";
-  return (
-    <div class="topics" role="group" aria-label={t("rail.topic")}>
-      {TOPICS.map((one) => <button aria-pressed={now === one} class={now === one ? "on" : ""} data-topic={one} onClick={() => showTopic(one)}><span style={{ color: one === "all" ? undefined : `var(--${one})` }}><Icon name={TOPIC_ICONS[one]!} size={18} /></span>{t(`topic.${one}` as Key)}</button>)}
-    </div>
-  );
+  return <BoardTabs list={layouts.value} now={s.topic.value || "all"} pick={showTopic} />;
 }
 
 /** A district in a ranking opens its thing, with its place on the map. */
@@ -70,17 +76,18 @@ async function showIndicator(one: Indicator): Promise<void> {
 
 export const HOOKS: BoardHooks = {
   open: (list) => { s.filter.value = list; s.viewOnly.value = false; setSideTab("events"); },
-  district: goDistrict, kind: pickKind, indicator: (one) => void showIndicator(one).catch((why: Error) => s.tell(why.message)),
+  district: goDistrict, kind: pickKind, activity: (one) => { const d = one.radius_m / 90_000; fitBounds([one.lon - d, one.lat - d * 0.86, one.lon + d, one.lat + d * 0.86]); }, indicator: (one) => void showIndicator(one).catch((why: Error) => s.tell(why.message)),
 };
 
 export function TopicPanel() {
-  useEffect(() => { loadBoard().catch((why: Error) => s.tell(why.message)); }, [s.topic.value, s.settled.value, Math.floor(s.clock.value / 30_000)]);
+  useEffect(() => { loadBoard().catch((why: Error) => s.tell(why.message)); }, [s.topic.value, s.settled.value, layouts.value, Math.floor(s.clock.value / 30_000)]);
   const b = board.value;
+  const made = layout();
   return (
     <>
       <Head title={t("rail.topic")} />
       <TopicTabs />
-      {b && <div class="scroll pad"><BoardBody b={b} indicators={indicators.value} hooks={HOOKS} /></div>}
+      {made && <div class="scroll pad"><BoardBody b={b} layout={made} indicators={indicators.value} hooks={HOOKS} /></div>}
     </>
   );
 }

@@ -8,6 +8,7 @@ import { amounts, Choropleth, quantiles, type Area, type Scale } from "../parts/
 import { Table, type Column } from "../parts/table";
 import * as s from "../state";
 import { Delta, Figure, said, Sign, Spark, Target } from "./parts";
+import { Recount } from "./recount";
 import type { One, Place, Row, Things } from "./types";
 
 const PAGE = 50;
@@ -84,7 +85,8 @@ function Behind({ of }: { of: One }) {
 export function Detail({ name }: { name: string }) {
   const [of, setOf] = useState<One | null>(null);
   const [why, setWhy] = useState("");
-  useEffect(() => { get<One>(`/api/v1/indicators/${name}`).then(setOf, (e: Error) => setWhy(e.message)); }, [name]);
+  const read = () => get<One>(`/api/v1/indicators/${name}`).then(setOf, (e: Error) => setWhy(e.message));
+  useEffect(() => { void read(); }, [name]);
   return (
     <div class="page ind cat">
       <p class="crumb"><a href="/console/indicators" onClick={(e) => { e.preventDefault(); s.go("indicators"); }}>{t("ind.title")}</a><Icon name="chevron-right" size={14} />{of ? tt(of.title) : name}</p>
@@ -101,6 +103,7 @@ export function Detail({ name }: { name: string }) {
         {of.by_district.length > 0 && <Districts of={of} />}
         <Made of={of} />
         {of.things && <Behind of={of} />}
+        <Recount of={of.key} after={() => void read()} />
       </>}
     </div>
   );

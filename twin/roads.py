@@ -19,7 +19,7 @@ from twin import catalogue, db, scheduling
 from twin.errors import NotFound, Unavailable
 from twin.scope import SYSTEM
 
-log = structlog.get_logger("dispatch")
+log = structlog.get_logger("roads")
 CHECK_EVERY_S = 30.0
 CLOSURES_EVERY_S = 2.0
 DEFAULT_KMH = {"expressway": 80.0, "elevated": 60.0, "arterial": 40.0, "secondary": 30.0}

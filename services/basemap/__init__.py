@@ -1,0 +1,1 @@
+"""Base maps of others, through this house: cached, bounded, their keys kept."""

@@ -1,0 +1,1 @@
+"""The address book: people, who is on duty, groups that are told together."""
