@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Screen
-from tests.browser.test_events_desk import SIZE, call, crew_on_duty, report
+from tests.browser.test_events_desk import SIZE, apart, call, crew_on_duty, report
 from tests.support import City
 
 pytestmark = pytest.mark.timeout(300)
@@ -25,6 +25,7 @@ def page_of(screen: Any, tab: str) -> Screen:
 def worked(city: City) -> str:
     """Close one event and leave others open; return the code of the closed one."""
     crew_on_duty(city)
+    apart(city)
     codes = [report(city, 40 + n) for n in range(3)]
     crew = call(city, "/api/v1/tasks", user="patrol")["crew"]["code"]
     code = codes[0]
