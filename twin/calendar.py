@@ -35,6 +35,9 @@ class Deadline:
     provisional: bool
 
 
+_REMEMBERED = 4096
+
+
 class Calendar:
     """The working time of one declared calendar."""
 
@@ -45,6 +48,7 @@ class Calendar:
         self.day_s = sum(b - a for a, b in self.spans)
         self.fixed = frozenset(doc.get("fixed", ()))
         self.always = bool(doc.get("always"))
+        self._added: dict[tuple[datetime, float], Deadline] = {}
         self.years = {
             int(year): (frozenset(said.get("rest", ())), frozenset(said.get("work", ())))
             for year, said in doc.get("years", {}).items()
@@ -91,6 +95,14 @@ class Calendar:
 
     def add(self, start: datetime, seconds: float) -> Deadline:
         """Return the moment after that many working seconds (UTC); fewer than none reach back."""
+        known = self._added.get((start, seconds))
+        if known is None:
+            if len(self._added) > _REMEMBERED:
+                self._added.clear()
+            known = self._added[start, seconds] = self._add(start, seconds)
+        return known
+
+    def _add(self, start: datetime, seconds: float) -> Deadline:
         goal = self._reckoned(start) + seconds
         if seconds == 0:
             return Deadline(start.astimezone(UTC), not self.published(start.astimezone(ZONE).year))

@@ -242,10 +242,11 @@ def bulk(
     ]
     given = steps.given(params)
     courses: list[Course] = []
+    now = datetime.now(UTC)
     with rows.Writer(conn) as writer:
         for case in rows.locked_many(conn, list(found.values())):
             try:
-                course = _one_of_many(conn, case, action, actor, given)
+                course = _one_of_many(conn, case, action, actor, given, now)
             except TwinError as why:
                 refused.append({"code": case["code"], "why": why.detail, "error": why.code})
                 continue
@@ -261,11 +262,11 @@ def bulk(
 
 
 def _one_of_many(
-    conn: Connection, case: Case, action: str, actor: Actor, given: Mapping[str, Any]
+    conn: Connection, case: Case, action: str, actor: Actor, given: Mapping[str, Any], now: datetime
 ) -> Course:
     if not (actor is SYSTEM or rows.seen(actor, case)):
         raise NotFound("There is no such event, or it is outside your districts.")
-    course = Course(conn, definition(conn, case), case)
+    course = Course(conn, definition(conn, case), case, now=now)
     _run(course, action, actor, given)
     return course
 

@@ -27,6 +27,7 @@ ANY = "*"
 PLACES = ("district", "street", "contractor")
 CALENDAR = "sh-workday"
 _URGENT = 2
+_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,7 @@ class Duty:
         # A row may be surer, or less sure, than its list.
         self.automatic = any(row.get("mode", self.mode) == "auto" for row in self.rows)
         self.index: dict[tuple[str, str], list[int]] = {}
+        self._candidates: dict[tuple[str, str | None], list[int]] = {}
         for i, row in enumerate(self.rows):
             for category in row.get("category", (ANY,)):
                 for district in row.get("district", (ANY,)):
@@ -63,18 +65,23 @@ class Duty:
 
     def candidates(self, category: str, district: str | None) -> list[int]:
         """Return the numbers of the rows that may fit, in the order of the list."""
-        found: set[int] = set()
-        for c in (category, ANY):
-            for d in (district or "", ANY):
-                found.update(self.index.get((c, d), ()))
-        return sorted(found)
+        known = self._candidates.get((category, district))
+        if known is None:
+            found: set[int] = set()
+            for c in (category, ANY):
+                for d in (district or "", ANY):
+                    found.update(self.index.get((c, d), ()))
+            if len(self._candidates) > _REMEMBERED:
+                self._candidates.clear()
+            known = self._candidates[category, district] = sorted(found)
+        return known
 
     def decide(self, conn: Connection, case: Mapping[str, Any], at: datetime) -> Decision:
         """Return who handles a case that is registered at a moment."""
-        missed = "no row of the duty list fits"
+        missed, local = "no row of the duty list fits", at.astimezone(ZONE)
         for i in self.candidates(case["category"] or "", case["district"]):
             row = self.rows[i]
-            if not _fits(conn, row, case, at):
+            if not _fits(conn, row, case, local):
                 continue
             try:
                 if "guard" in row and not rules.holds(row["guard"], _names(case)):
@@ -95,15 +102,15 @@ class Duty:
 
 
 def _names(case: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    c = {**case["data"], **{k: process_rows.plain(v) for k, v in case.items() if k != "data"}}
-    return {"c": c, "p": {}, "actor": {}}
+    return {"c": process_rows.named(case), "p": {}, "actor": {}}
 
 
-def _fits(conn: Connection, row: Mapping[str, Any], case: Mapping[str, Any], at: datetime) -> bool:
+def _fits(
+    conn: Connection, row: Mapping[str, Any], case: Mapping[str, Any], local: datetime
+) -> bool:
     for name in ("street", "severity", "source"):
         if name in row and case[name] not in row[name]:
             return False
-    local = at.astimezone(ZONE)
     day = local.date().isoformat()
     if not row.get("valid_from", day) <= day <= row.get("valid_to", day):
         return False

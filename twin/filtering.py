@@ -32,8 +32,7 @@ def running(conn: Connection, process: str) -> dict[str, Any]:
 
 def judge(doc: Doc, case: Mapping[str, Any]) -> Verdict:
     """Return what the filters say of a case."""
-    c = {"description": "", "photos": [], **case["data"],
-         **{k: rows.plain(v) for k, v in case.items() if k != "data"}}  # fmt: skip
+    c = {"description": "", "photos": [], **rows.named(case)}
     for rule in doc["rules"]:
         if rule.get("off"):
             continue

@@ -23,8 +23,8 @@ def running(conn: Connection, key: str) -> dict[str, Any]:
 
 def fits(doc: Doc, case: Mapping[str, Any]) -> bool:
     """Tell whether a case is one that the partner gets; RuleError when the rule is broken."""
-    c = {**case["data"], **{k: rows.plain(v) for k, v in case.items() if k != "data"}}
-    c = {"holder": "", **c} | ({"holder": ""} if case["holder"] is None else {})
+    c = rows.named(case)
+    c["holder"] = c["holder"] or ""
     return rules.holds(doc["when"], {"c": c, "p": {}, "actor": {}})
 
 

@@ -6,6 +6,7 @@ the type of the result is asked, never its truth.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,8 @@ from twin.errors import BadRequest
 
 MAX_CHARS = 2000
 NAMES = ("c", "p", "actor", "children", "duty")
+_FIELD = re.compile(r"\bc\.(\w+)")
+_WHOLE = re.compile(r"\bc\b(?!\.\w)")
 _MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 
 
@@ -50,13 +53,33 @@ def compile_guard(expression: str, names: tuple[str, ...] = NAMES) -> Any:
     return made
 
 
+@lru_cache(maxsize=1024)
+def _asks(expression: str) -> frozenset[str] | None:
+    """Return the fields of `c` that an expression can touch; None where it takes `c` as a whole."""
+    if _WHOLE.search(expression):
+        return None
+    return frozenset(_FIELD.findall(expression))
+
+
+def _given(
+    expression: str, names: Mapping[str, Mapping[str, Any]], known: tuple[str, ...]
+) -> dict[str, Mapping[str, Any]]:
+    """Return what an expression needs of the names: handing over a whole case costs more than its rule."""
+    data = {k: names.get(k, {}) for k in known}
+    fields = _asks(expression) if "c" in data else None
+    if fields is not None:
+        case = data["c"]
+        data["c"] = {k: case[k] for k in fields if k in case}
+    return data
+
+
 def value(
     expression: str, names: Mapping[str, Mapping[str, Any]], known: tuple[str, ...] = NAMES
 ) -> Any:
     """Evaluate an expression; RuleError carries the reason when it fails."""
     try:
         made = compile_rule(expression, known)
-        result = made.eval(data={k: names.get(k, {}) for k in known})
+        result = made.eval(data=_given(expression, names, known))
     except RuntimeError as why:
         raise RuleError(f"The rule {expression!r} failed: {str(why).splitlines()[0]}") from why
     if result.type() == cel.Type.ERROR:

@@ -25,6 +25,9 @@ STOPPED: Mapping[str, Any] = {
 }  # fmt: skip
 
 
+_levels: dict[int, tuple[Mapping[str, Any], list[float]]] = {}
+
+
 def enter(
     conn: Connection, said: Mapping[str, Any], case: Case, left: str | None, now: datetime
 ) -> None:
@@ -140,5 +143,12 @@ def arm(conn: Connection, said: Mapping[str, Any], case: Case) -> None:
 
 
 def levels(said: Mapping[str, Any]) -> list[float]:
-    """Return the declared shares at which something is told, in order."""
-    return sorted(float(e["at"]) for e in said.get("escalate", ()))
+    """Return the declared shares at which something is told, in order; made once a definition."""
+    known = _levels.get(id(said))
+    if known is None:
+        if len(_levels) > 64:
+            _levels.clear()
+        made = sorted(float(e["at"]) for e in said.get("escalate", ()))
+        # The definition is kept beside it, so its identity is never given to another.
+        known = _levels[id(said)] = (said, made)
+    return known[1]

@@ -66,9 +66,20 @@ _IDS = ("id", "parent")
 def snapshot(case: Mapping[str, Any]) -> dict[str, Any]:
     """Return the case as the journal keeps it: plain JSON values, times in RFC 3339."""
     made = dict(case)
-    for name in (*_TIMES, *_IDS):
-        if name in made:
-            made[name] = plain(made[name])
+    for name in _TIMES:
+        at = made.get(name)
+        if at.__class__ is datetime:
+            made[name] = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat()
+    for name in _IDS:
+        if made.get(name) is not None:
+            made[name] = str(made[name])
+    return made
+
+
+def named(case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what rules know as `c`: the fields of a case, and its data beside them."""
+    made = {**case["data"], **snapshot(case)}
+    del made["data"]
     return made
 
 

@@ -35,6 +35,8 @@ class Course:
     steps: list[Step] = field(default_factory=list)
     # The moment of the steps when they are told afterwards (an import); now otherwise.
     at: datetime | None = None
+    # One moment for many cases at once: their deadlines are reckoned once.
+    now: datetime | None = None
 
     def take(self, name: str, actor: Actor, p: Mapping[str, Any]) -> None:
         """Do one action, or raise what keeps it from being done."""
@@ -46,7 +48,7 @@ class Course:
             "data": dict(self.case["data"]),
             "version": self.case["version"] + 1,
         }
-        now = self.at or datetime.now(UTC)
+        now = self.at or self.now or datetime.now(UTC)
         _apply(self.conn, action, after, actor, p, now)
         if "max" in action:
             times = after["data"].get("times", {})
@@ -196,11 +198,15 @@ def names(
     p: Mapping[str, Any],
 ) -> Names:
     """Return what rules of an action may name; what costs a query is asked only where it is named."""
-    c = {**case["data"], **snapshot(case)}
-    del c["data"]
     who = {"user": actor.user, "crew": actor.crew or "", "roles": sorted(actor.roles),
            "organisation": actor.organisation or ""}  # fmt: skip
-    made: Names = {"c": c, "p": {"photos": [], **p}, "actor": who, "children": {}, "duty": {}}
+    made: Names = {
+        "c": rows.named(case),
+        "p": {"photos": [], **p},
+        "actor": who,
+        "children": {},
+        "duty": {},
+    }
     said = _said(action) if conn is not None else ""
     if conn is not None and _CHILDREN.search(said):
         made["children"] = counted(conn, case)
