@@ -113,27 +113,42 @@ _FIELDS = (
     ("district", "S12", _CODE.format("p.district")), ("street", "S12", _CODE.format("t.street")),
 )  # fmt: skip
 _ROW = np.dtype([(name, kind.replace(">", "<")) for name, kind, _ in _FIELDS])
+_SAID = f"select {', '.join(f'array_agg({said})' for _, _, said in _FIELDS)} from "
 _ARRAYS = (
-    f"select {', '.join(f'array_agg({said})' for _, _, said in _FIELDS)} "
-    "from twin.last_position p join twin.thing t on t.num = p.num left join (select distinct holder "
+    f"{_SAID} twin.last_position p join twin.thing t on t.num = p.num left join (select distinct holder "
     "from twin.\"case\" where closed_at is null and state in ('dispatched', 'handling')) b on b.holder = t.code "
     "where p.received_at > $1::timestamptz"
+).encode()
+# The newest fix of the day before a moment; what each was busy with then is not asked.
+_PAST = (
+    f"{_SAID.replace('p.district', 't.district').replace('p.level', 't.level')} "
+    "(select null::text as holder) b, (select l.num, f.* from twin.last_position l cross join lateral "
+    "(select at, lon, lat, speed_kmh, heading_deg from twin.position where num = l.num "
+    "and at <= $1::timestamptz and at > $1::timestamptz - interval '1 day' order by at desc limit 1) f) p "
+    "join twin.thing t on t.num = p.num"
 ).encode()
 # What stands before the elements of a one-dimensional array in PostgreSQL's binary form.
 _ARRAY_HEAD = 20
 
 
-def fixes(conn: Connection, since: datetime | None = None) -> np.ndarray:
-    """Return last positions (only those received after `since`) as an array of `num lon lat speed
-    heading at level crew busy district street`; `at` in seconds since 1970, codes as ASCII.
+def fixes(
+    conn: Connection, since: datetime | None = None, *, moment: datetime | None = None
+) -> np.ndarray:
+    """Return last positions (only those received after `since`, or those of a past moment) as an array
+    of `num lon lat speed heading at level crew busy district street`; `at` in seconds since 1970, codes
+    as ASCII.
 
     Ten thousand rows a second as Python objects would cost a tenth of a core.
     """
     raw: Any = conn.connection.driver_connection
     if raw is None:
         raise Unavailable("The database connection was lost; it will be tried again.")
-    moment = (since or datetime(1970, 1, 1, tzinfo=UTC)).isoformat().encode()
-    said = raw.pgconn.exec_params(_ARRAYS, [moment], result_format=pq.Format.BINARY)
+    asked, then = (
+        (_PAST, moment) if moment else (_ARRAYS, since or datetime(1970, 1, 1, tzinfo=UTC))
+    )
+    said = raw.pgconn.exec_params(
+        asked, [then.isoformat().encode()], result_format=pq.Format.BINARY
+    )
     if said.status != pq.ExecStatus.TUPLES_OK:
         # The pool must not hand this connection to anybody else.
         conn.invalidate()
@@ -222,29 +237,3 @@ def track(conn: Connection, num: int, start: datetime, end: datetime) -> Sequenc
         ),
         {"n": num, "a": start, "b": end},
     ).all()
-
-
-def status_of(row: Any, moment: datetime, busy: frozenset[str] | set[str]) -> tuple[int, int]:
-    """Return status and flags of a position: offline, on task, moving or idle; stale; crew."""
-    age = (moment - row.at).total_seconds()
-    crew = FLAG_CREW if row.kind == "crew" else 0
-    if age > STALE_S:
-        return OFFLINE, FLAG_STALE | crew
-    if row.code in busy:
-        return ON_TASK, crew
-    return (MOVING if (row.speed_kmh or 0) >= MOVING_KMH else IDLE), crew
-
-
-def frame(rows: Sequence[Any], moment: datetime, busy: frozenset[str] = frozenset()) -> bytes:
-    """Return the binary frame: 32-byte header, then 16 bytes for each position.
-
-    Offsets are degrees from the first position, so that 32-bit floats keep millimetres.
-    """
-    lon0, lat0 = (rows[0].lon, rows[0].lat) if rows else (0.0, 0.0)
-    records = np.zeros(len(rows), RECORD)
-    for i, row in enumerate(rows):
-        status, flags = status_of(row, moment, busy)
-        heading = int(row.heading_deg or 0) % 360
-        records[i] = (row.num, row.lon - lon0, row.lat - lat0, heading, status, flags)
-    head = HEADER.pack(MAGIC, len(rows), lon0, lat0, moment.timestamp() * 1000)
-    return head + records.tobytes()

@@ -12,7 +12,7 @@ from services.web.auth import Person
 from services.web.params import Moment, moment
 from twin import db, positions
 from twin.errors import BadRequest, NotFound
-from twin.scope import scope_sql, sees
+from twin.scope import scope_sql, sees, sees_many
 
 router = APIRouter(prefix="/api/v1", tags=["positions"])
 MOVERS = ("vehicle", "crew")
@@ -41,12 +41,11 @@ def frame(person: Person, at: Moment = None) -> Response:
     person.need("map.read")
     then = moment(at)
     with db.engine("app").connect() as conn:
-        rows = positions.at(conn, then) if then else positions.now(conn)
-    mine = [
-        r for r in rows if sees(person, None, r.district, r.street, (r.lon, r.lat), level=r.level)
-    ]
-    raw = positions.frame(mine, then or datetime.now(UTC))
-    return Response(raw, media_type="application/octet-stream")
+        rows = positions.fixes(conn, moment=then)
+    places = (rows["district"], rows["street"], rows["lon"], rows["lat"])
+    shown = then or datetime.now(UTC)
+    made, origin = positions.records(rows[sees_many(person, *places, rows["level"])], shown)
+    return Response(positions.framed(made, origin, shown), media_type="application/octet-stream")
 
 
 @router.get("/tracks/{num}")

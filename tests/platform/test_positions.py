@@ -98,8 +98,26 @@ def test_frames_made_by_columns_are_those_made_row_by_row(num: int) -> None:
     with db.engine("app").connect() as conn:
         rows, listed = positions.fixes(conn), positions.now(conn)
     made, origin = positions.records(rows, moment)
-    assert positions.framed(made, origin, moment) == positions.frame(listed, moment)
+    assert made["num"].tolist() == [row.num for row in listed]
+    for one, row in zip(made, listed, strict=True):
+        assert origin[0] + one["dlon"] == pytest.approx(row.lon, abs=1e-6)
+        assert origin[1] + one["dlat"] == pytest.approx(row.lat, abs=1e-6)
+        assert one["heading"] == int(row.heading_deg or 0) % 360
+        late = (moment - row.at).total_seconds() > positions.STALE_S
+        assert (one["status"] == positions.OFFLINE) == late == bool(one["flags"] & 1)
     assert rows["district"][0].decode().strip() == "310104" and rows["level"][0] == 2
+
+
+def test_a_frame_of_the_past_holds_the_newest_fix_before_it(num: int) -> None:
+    write(Registry(), [fix(300, 121.6), fix(330, 121.65), fix(360, 121.7)])
+    then = T0 + timedelta(seconds=345)
+    with db.engine("app").connect() as conn:
+        rows, listed = positions.fixes(conn, moment=then), positions.at(conn, then)
+    assert rows["num"].tolist() == [row.num for row in listed]
+    mine = rows[rows["num"] == num][0]
+    assert mine["lon"] == pytest.approx(121.65)
+    assert mine["at"] == pytest.approx((T0 + timedelta(seconds=330)).timestamp())
+    assert mine["level"] == next(row.level for row in listed if row.num == num)
 
 
 def test_a_fix_is_told_once() -> None:

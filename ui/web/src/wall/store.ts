@@ -311,6 +311,9 @@ async function follow(): Promise<void> {
     do {
       wantedAgain = false;
       const at = moment.value;
+      // Asked for together: the server reads them side by side.
+      const events = loadEvents();
+      events.catch(() => undefined); // its failure is told below, unless the positions failed first
       const frame = await frameAt(at);
       if (at !== moment.value) {
         wantedAgain = true;
@@ -320,7 +323,7 @@ async function follow(): Promise<void> {
       movers.apply(frame, performance.now(), !playing.value);
       moverCount.value = movers.size;
       onFrame.forEach((f) => f());
-      await loadEvents();
+      await events;
     } while (wantedAgain);
     if (moment.value !== null) performance.mark("wall.moment");
   } catch (why) {
