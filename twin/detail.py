@@ -40,8 +40,22 @@ class Detail:
         return self.low != "each" and zoom < self.whole
 
 
+_made: dict[int, tuple[Kind, Detail]] = {}
+_MOST = 2048
+
+
 def of(kind: Kind) -> Detail:
-    """Return the detail of a kind: what it declares, else what its shape suggests."""
+    """Return the detail of a kind: what it declares, else what its shape suggests; made once a kind."""
+    known = _made.get(id(kind))
+    if known is None:
+        if len(_made) > _MOST:
+            _made.clear()
+        # The kind is kept beside it, so its identity is never given to another.
+        known = _made[id(kind)] = (kind, _read(kind))
+    return known[1]
+
+
+def _read(kind: Kind) -> Detail:
     said = kind.tiles
     low = str(said.get("low", LOW[kind.geometry]))
     finest = DOTS_FINEST if low == "dots" else FINEST

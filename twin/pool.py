@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -160,15 +159,23 @@ class _Stack:
             await self._idle.pop().close()
 
 
-@asynccontextmanager
-async def connection(role: str = "app") -> AsyncIterator[Connection]:
+class connection:
     """Lend an autocommitting connection of a role; Unavailable when the database is away."""
-    stack = _stack(role)
-    conn = await stack.take()
-    try:
-        yield conn
-    finally:
-        await stack.give(conn)
+
+    __slots__ = ("_line", "_stack")
+
+    def __init__(self, role: str = "app") -> None:
+        """Name the role; nothing is lent before `async with`."""
+        self._stack = _stack(role)
+
+    async def __aenter__(self) -> Connection:
+        """Take a connection."""
+        self._line = await self._stack.take()
+        return self._line
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it back."""
+        await self._stack.give(self._line)
 
 
 def _stack(role: str) -> _Stack:

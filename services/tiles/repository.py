@@ -37,6 +37,8 @@ ALL_ROADS_FROM = 13
 _MARGIN = BUFFER / EXTENT
 Box = tuple[float, float, float, float]
 _statements = Statements()
+_plain_ones: dict[tuple[int, str, int, bool], tuple[Kind, Prepared]] = {}
+_REMEMBERED = 8192
 _GRID: list[Any] = [sa.literal_column(said) for said in (str(EXTENT), str(BUFFER), "true")]
 _MOST: Any = sa.literal_column(str(MAX_FEATURES + 1))
 
@@ -112,6 +114,20 @@ def prepared(kind: Kind, actor: Actor, z: int, wish: Wish, *, full: bool = False
 
     With `full` only the most important are drawn, as many as a tile may hold.
     """
+    if not wish.plain:
+        return _prepared(kind, actor, z, wish, full)
+    # Who sees alike gets the same statement: what the text is made of is not put together again.
+    key = (id(kind), actor.digest(), z, full)
+    found = _plain_ones.get(key)
+    if found is None:
+        if len(_plain_ones) > _REMEMBERED:
+            _plain_ones.clear()
+        # The kind is kept beside it, so its identity is never given to another.
+        found = _plain_ones[key] = (kind, _prepared(kind, actor, z, wish, full))
+    return found[1]
+
+
+def _prepared(kind: Kind, actor: Actor, z: int, wish: Wish, full: bool) -> Prepared:
     allowed = tuple(catalogue.fields(kind, actor))
     names = tuple(detail.attributes(kind, z, allowed))
     key = (
