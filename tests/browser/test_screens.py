@@ -34,6 +34,8 @@ def test_buildings_rise_in_3d_and_go(screen: Any) -> None:
     with wall(screen, place="15.2/31.2304/121.4737") as desk:
         desk.page.keyboard.press("d")
         desk.until("twin.map.getPitch() > 50")
+        # What stands up comes after the ground; who asks for a layer before it is there gets an error.
+        desk.until("Boolean(twin.map.getLayer('building-3d'))")
         desk.until(
             "twin.map.queryRenderedFeatures({layers: ['building-3d']}).length > 20", seconds=40
         )

@@ -100,6 +100,7 @@ def test_a_layer_is_styled_tried_and_published(screen: Any, city: City) -> None:
     desk.clean()
 
 
+@pytest.mark.long
 def test_the_ground_rises_in_3d(screen: Any, city: City) -> None:
     rows, columns = np.mgrid[0:200, 0:200]
     heights = (80 * np.exp(-((rows - 100) ** 2 + (columns - 100) ** 2) / 800)).astype(np.float32)

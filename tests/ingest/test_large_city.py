@@ -75,6 +75,7 @@ def test_houses_and_woods_keep_apart(places: Places) -> None:
         assert len(shapely.STRtree(cells).query(flat(shapes), predicate="intersects")[0]) == 0
 
 
+@pytest.mark.long  # the small city is loaded the same way by test_demo_load
 def test_it_is_loaded_in_bulk_once_and_marked(database: str, ask: Ask) -> None:
     told: list[tuple[str, int, int]] = []
     done = demo.load_demo("city", lambda *said: told.append(said), scale=SCALE)

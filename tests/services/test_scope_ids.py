@@ -84,7 +84,8 @@ def paths(planted: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield rule.template, filled(rule.template, "toilet", ids)
 
 
-@pytest.mark.parametrize("user", ["east", "street", "grid", "contractor", "key"])
+@pytest.mark.parametrize("user", ["east", "street", pytest.param("grid", marks=pytest.mark.long),
+                                  pytest.param("contractor", marks=pytest.mark.long), "key"])  # fmt: skip
 def test_no_door_gives_away_what_lies_elsewhere(
     api: Api, planted: dict[str, Any], user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
