@@ -140,6 +140,8 @@ def recall_all(city: City) -> None:
     """Take from the patrol's crew what tests before left in its hands: a crew that is full is not proposed."""
     head = {"Authorization": f"Bearer {city.token()}", "Content-Type": "application/json"}
     for task in city.get("/api/v1/tasks", city.token("patrol"))["tasks"]:
+        if task["state"] not in ("assigned", "dispatched", "handling"):
+            continue
         asked = f"{city.url}/api/v1/events/{task['code']}/actions/recall"
         body = json.dumps({"reason": "改派"}).encode()
         urllib.request.urlopen(urllib.request.Request(asked, body, head), timeout=20).close()
