@@ -78,7 +78,7 @@ def _whatever(path: Path) -> dict[str, Any]:
         return _one(path, "inbox")
     except DBAPIError:
         raise
-    except Exception as why:
+    except Exception as why:  # one file must never stop the folder
         log.exception("a warning file failed", file=path.name)
         said = f"an internal fault: {type(why).__name__}"
         with db.engine("app").begin() as conn:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import select
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,23 @@ def async_engine(role: str = "app") -> AsyncEngine:
     return create_async_engine(
         settings().dsn(role), pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=_CONNECT
     )
+
+
+@contextmanager
+def alone(lock: int, name: str) -> Iterator[bool]:
+    """Tell whether this process has a named piece of work of a kind (`lock`) to itself, until the block ends."""
+    with engine("app").connect() as conn:
+        asked = {"n": name, "k": lock}
+        got = conn.execute(
+            text("select pg_try_advisory_lock(:k, hashtext(:n))"), asked
+        ).scalar_one()
+        conn.commit()
+        try:
+            yield bool(got)
+        finally:
+            if got:
+                conn.execute(text("select pg_advisory_unlock(:k, hashtext(:n))"), asked)
+                conn.commit()
 
 
 def forget_engines() -> None:

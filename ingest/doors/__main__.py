@@ -144,7 +144,7 @@ def main() -> int:
     except TwinError as why:
         log.error("cannot start", why=why.detail)
         return 2
-    except Exception:
+    except Exception:  # whatever it was, the supervisor starts the doors anew
         log.exception("the writer failed")
         os._exit(1)
     os._exit(0)  # side tasks that wait for a database that is away are not waited for

@@ -6,8 +6,6 @@ noted after the peer has committed it; a page that is sent twice changes nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -60,28 +58,11 @@ def get(conn: Connection, name: str) -> Any:
 
 def run(feed: Any) -> int:
     """Fetch and send what is new of one feed; return how many changes went either way."""
-    with _alone(feed.name) as mine:
+    with db.alone(_LOCK, feed.name) as mine:
         if not mine:
             return 0
         with Peer(feed.name, feed.url) as peer:
             return _pull(feed, peer) + (_push(feed, peer) if feed.push else 0)
-
-
-@contextmanager
-def _alone(name: str) -> Iterator[bool]:
-    """Tell whether this process has the feed to itself."""
-    with db.engine("app").connect() as conn:
-        asked = {"n": name, "k": _LOCK}
-        got = conn.execute(
-            text("select pg_try_advisory_lock(:k, hashtext(:n))"), asked
-        ).scalar_one()
-        conn.commit()
-        try:
-            yield bool(got)
-        finally:
-            if got:
-                conn.execute(text("select pg_advisory_unlock(:k, hashtext(:n))"), asked)
-                conn.commit()
 
 
 def _pull(feed: Any, peer: Peer) -> int:

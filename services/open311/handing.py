@@ -6,8 +6,7 @@ partner by that token before it is made again. What came back is on the case in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -48,7 +47,7 @@ def once() -> int:
 
 def serve(name: str) -> int:
     """Do what is due of one partner; a partner that is away is tried again later."""
-    with _alone(name) as mine:
+    with db.alone(LOCK, name) as mine:
         if not mine:
             return 0
         done = 0
@@ -69,22 +68,6 @@ def serve(name: str) -> int:
         else:
             _say(name, None)
         return done
-
-
-@contextmanager
-def _alone(name: str) -> Iterator[bool]:
-    with db.engine("app").connect() as conn:
-        asked = {"n": name, "k": LOCK}
-        got = conn.execute(
-            text("select pg_try_advisory_lock(:k, hashtext(:n))"), asked
-        ).scalar_one()
-        conn.commit()
-        try:
-            yield bool(got)
-        finally:
-            if got:
-                conn.execute(text("select pg_advisory_unlock(:k, hashtext(:n))"), asked)
-                conn.commit()
 
 
 def follow(name: str, doc: dict[str, Any]) -> int:
