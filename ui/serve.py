@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from twin import memory
 
 # A larger body is not copied to stand behind its head.
 JOINED = 65_536
@@ -79,6 +82,8 @@ def main() -> None:
     asked.add_argument("--ssl-certfile")
     asked.add_argument("--ssl-keyfile")
     said = asked.parse_args()
+    importlib.import_module("ui.server")
+    memory.settle()
     uvicorn.run(
         "ui.server:app", host=said.host, port=said.port, http=Http, loop="uvloop",
         log_level="warning", access_log=False,
