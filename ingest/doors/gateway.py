@@ -52,6 +52,10 @@ class Gateway:
         self._reading = False
         self._asked: dict[tuple[str, str], float] = {}
         self._wanted: set[int] = set()
+        self.on_downlink: list[
+            Callable[[int], None]
+        ] = []  # heard that something goes down to a thing
+        self.on_minute: list[Callable[[], None]] = [_forget_heard]  # done beside, every minute
         self._kept: list[Callable[[], None]] = []
         self._keeping = False
         self._framed_at = 0.0
@@ -398,6 +402,8 @@ class Gateway:
         elif payload.isdigit():
             self._wanted.add(int(payload))
             self._look()
+            for call in self.on_downlink:
+                call(int(payload))
 
     def _reread(self) -> None:
         """Read all devices: what was said while nobody listened is not said again."""
@@ -425,7 +431,8 @@ class Gateway:
                 self._keep()
             if now - self._told_at >= SUMMARY_EVERY_S:
                 self._told_at = now
-                self.aside(_forget_heard, None, None)
+                for call in self.on_minute:
+                    self.aside(call, None, None)
                 log.info("so far", **self.inbox.counts, connected=len(self.connections))
 
     def _frame(self) -> None:
