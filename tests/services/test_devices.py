@@ -19,7 +19,7 @@ from sqlalchemy import text
 from ingest.devices import Registry
 from ingest.writer import Uplink, Written, write_all
 from tests.services.conftest import Api
-from twin import catalogue, db, identity, jobs, products, rollups, trace
+from twin import catalogue, db, identity, jobs, ledger, products, rollups, trace
 from twin.products import change
 
 PLACE = {"lon": 121.42, "lat": 31.22}
@@ -240,7 +240,16 @@ def test_a_followed_message_shows_its_hops(
     trace.forget()
     report(registry, {"values": {"heat_c": 33}})
     report(registry, {"values": {"heat_c": -99}})
+    with db.engine("app").begin() as conn:
+        end = ledger.tree(conn)
+        while ledger.seal(conn, end):
+            pass
+        trace.pushed(conn)
+        trace.pushed(conn)
     found = api.get("/api/v1/devices/probe/P1/traces").json()["traces"]
+    pushed = [hop for one in found for hop in one["hops"] if hop["hop"] == "push"]
+    assert len(pushed) == 1
+    assert pushed[0]["ms"] > 0
     hops = [
         [hop["hop"] for hop in one["hops"] if hop["hop"] not in ("push", "alarm")] for one in found
     ]
