@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ingest import heard, records, tracing
+from ingest import heard, records, sta, tracing
 from ingest.devices import Registry, Source
 from ingest.messages import Refused, Value, read_event, read_position, read_telemetry
 from twin import db, observations, positions, products, series, shadow
@@ -270,7 +270,11 @@ def sort_out(
             by_product.setdefault(source.product, []).append((place, source.num, payload, at, port))
         else:
             try:
-                _other(batch, known, place, one)
+                if channel.startswith(sta.CHANNEL) and source.product in known:
+                    said_so = (place, source.num, sta.read(channel, payload, source.num), at, None)
+                    by_product.setdefault(source.product, []).append(said_so)
+                else:
+                    _other(batch, known, place, one)
             except Refused as why:
                 batch.refuse(place, str(why))
     for key in sorted(by_product):

@@ -13,7 +13,7 @@ import psycopg
 import structlog
 from sqlalchemy import text
 
-from ingest import heard
+from ingest import heard, sta
 from ingest.devices import ASK_AGAIN_S, Registry, Source
 from ingest.doors import kept, packets
 from ingest.doors.identity import REGISTER, Caller, Login, admit, names
@@ -105,6 +105,9 @@ class Gateway:
 
     def route(self, caller: Caller, topic: str) -> tuple[Source, str] | None:
         """Return whose topic this is and which of its channels; None where the caller may not."""
+        if topic.startswith(sta.TOPIC) and caller.source is not None:
+            channel = sta.channel(topic, caller.source.num)
+            return (caller.source, channel) if channel else None
         parts = topic.split("/", 4)
         if len(parts) != 5 or parts[:2] != ["twin", "v1"] or parts[4] not in UP:
             return None
