@@ -36,6 +36,9 @@ _READ_VALUES: dict[str, Callable[[bytes, datetime], list[Value]]] = {
 _SURPRISES = (ValueError, TypeError, LookupError, ArithmeticError)
 
 
+_NO_DAY = "no partition of relation"
+
+
 class Uplink(NamedTuple):
     """One message from any door."""
 
@@ -88,7 +91,7 @@ class Batch:
         self.tally.rejected.append(Rejected(source.num, one.door, topic, reason, one.payload))
 
 
-def write_all(registry: Registry, said: Sequence[Said]) -> Written:
+def write_all(registry: Registry, said: Sequence[Said], *, again: bool = True) -> Written:
     """Write a batch; a message that the database itself will not take is found and refused.
 
     Without this one such message would come again for ever and hold up all others.
@@ -103,6 +106,9 @@ def write_all(registry: Registry, said: Sequence[Said]) -> Written:
         reason = _blame(why.orig)
     except _SURPRISES as why:
         reason = f"{type(why).__name__}: {why}"
+    if again and _NO_DAY in reason:
+        # Retention dropped the day of something late: it is made anew, now that it was forgotten.
+        return write_all(registry, said, again=False)
     if len(said) == 1:
         return write(registry, [_refused(said[0], reason)])
     half = len(said) // 2
