@@ -107,6 +107,8 @@ async def serve() -> None:
     ]
     secure = tls(config)
     if secure is not None and config.mqtts_port:
+        if gateway.keys is not None:
+            gateway.keys.serve(secure)
         sock = bound(config.host, config.mqtts_port)
         servers.append(
             await loop.create_server(

@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 from ingest import heard, sta
 from ingest.devices import ASK_AGAIN_S, Registry, Source
-from ingest.doors import kept, packets
-from ingest.doors.identity import REGISTER, Caller, Login, admit, names
+from ingest.doors import kept, packets, psk
+from ingest.doors.identity import REGISTER, Caller, Login, admit, names, opened
 from ingest.doors.inbox import AWAY, Inbox
 from ingest.doors.mqtt import UP, Door
 from ingest.doors.packets import Connect
@@ -43,6 +43,7 @@ class Gateway:
         self.connections: set[Door] = set()
         self.closed: dict[int, int] = {}
         self.refused = 0
+        self.keys = psk.Keys(self._key) if psk.possible() else None
         self.hj212: dict[str, Product] = {}  # products that stations can be
         self._side = ThreadPoolExecutor(2, thread_name_prefix="side")
         self._presence: dict[tuple[str, str], tuple[bool, str]] = {}
@@ -67,6 +68,14 @@ class Gateway:
     def admit(self, login: Login) -> Caller | None:
         """Return who this is, as far as memory knows."""
         return admit(self.registry, login)
+
+    def _key(self, identity: str) -> bytes | None:
+        """Return the pre-shared key of a device."""
+        who = names(identity)
+        source = self.registry.find(*who) if who else None
+        if source is None or source.sealed is None:
+            return None
+        return psk.key(opened(source.product, source.device, source.sealed))
 
     def ask(self, door: Door, login: Login, said: Connect) -> None:
         """Ask the database, which may know of a change that memory has not heard of yet."""

@@ -36,6 +36,7 @@ class Login(NamedTuple):
     password: str
     client: str
     certificate: bytes | None = None  # DER, verified by TLS already
+    proven: str | None = None  # the identity whose pre-shared key TLS has proven
 
 
 @lru_cache(maxsize=65_536)
@@ -70,8 +71,8 @@ def admit(registry: Registry, login: Login) -> Caller | None:
 
 
 def _admit(registry: Registry, login: Login) -> Caller | None:
-    if login.certificate is not None and not login.password:
-        return _by_certificate(registry, login)
+    if not login.password and (login.proven or login.certificate):
+        return (_by_key if login.proven else _by_certificate)(registry, login)
     if login.user == GATEWAY:
         secret = settings().secret("mqtt-sim")
         return Caller(GATEWAY, gateway=True) if _same(secret, login.password) else None
@@ -128,6 +129,15 @@ def _by_certificate(registry: Registry, login: Login) -> Caller | None:
     if not hmac.compare_digest(held, source.certificate):
         return None
     return Caller(login.user, source)
+
+
+def _by_key(registry: Registry, login: Login) -> Caller | None:
+    """Admit the device whose key the handshake proved; it may name itself again, and nobody else."""
+    who = names(login.proven or "")
+    source = registry.find(*who) if who else None
+    if source is None or source.sealed is None or login.user not in ("", login.proven):
+        return None
+    return Caller(f"{source.product}/{source.device}", source)
 
 
 def _same(one: str, other: str) -> bool:

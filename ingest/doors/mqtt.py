@@ -347,7 +347,9 @@ class Door(asyncio.Protocol):
             password = (said.password or b"").decode()
         except UnicodeDecodeError as why:
             raise Malformed("the password is not UTF-8", packets.BAD_LOGIN) from why
-        login = Login(said.user or "", password, self.client, _certificate(self.transport))
+        proven = self.gateway.keys.identity(self.transport) if self.gateway.keys else None
+        own = _certificate(self.transport)
+        login = Login(said.user or "", password, self.client, own, proven)
         found = self.gateway.admit(login)
         if found is not None:
             self._admitted(said, found)

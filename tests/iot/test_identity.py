@@ -17,6 +17,9 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from ingest.doors import psk
+from ingest.doors.packets import packet
+from ingest.doors.packets import text as text_of
 from tests.iot.conftest import PRODUCT, Doors, answers, ask, enter, rows, until
 from tests.support import Servers, environment, free_port
 from twin import db, devices
@@ -137,7 +140,7 @@ def test_a_list_of_devices(database: str, tmp_path: Path) -> None:
     assert (tmp_path / "out.xlsx").stat().st_mode & 0o077 == 0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def secure(servers: Servers, database: str) -> Iterator[dict[str, Any]]:
     """A door with TLS, and a device with a certificate."""
     secrets, _ = enter(2, prefix="tls")
@@ -182,3 +185,34 @@ def test_tls_and_certificates(secure: dict[str, Any]) -> None:
     with db.engine("app").begin() as conn:
         devices.revoke(conn, PRODUCT, "tls00000", actor="test")
     until(lambda: pub("tls00000", *own) != 0)
+
+
+def test_a_key_instead_of_a_certificate(secure: dict[str, Any]) -> None:
+    """mosquitto_pub with --psk: who holds the device's key is the device, and no other."""
+    own = psk.key(secure["secrets"]["tls00001"]).hex()
+
+    def pub(identity: str, key: str, *more: str, device: str = "tls00001") -> int:
+        return subprocess.run(
+            ["mosquitto_pub", "-h", "localhost", "-p", str(secure["port"]), "--psk-identity", identity,
+             "--psk", key, "-q", "1", "-t",
+             f"twin/v1/{PRODUCT}/{device}/telemetry", "-m", '{"values":{"level_m":1}}', *more],
+            capture_output=True, check=False, timeout=20,
+        ).returncode  # fmt: skip
+
+    mine, before = f"{PRODUCT}/tls00001", rows()
+    assert pub(mine, own) == 0
+    assert pub(mine, own, "-u", mine) == 0
+    assert rows() == before + 2
+    assert pub(mine, own, "-u", f"{PRODUCT}/tls00000") != 0, "names itself another"
+    assert pub(f"{PRODUCT}/tls00000", own) != 0
+    assert pub(mine, "00" * 32) != 0
+    pub(mine, own, device="tls00000")
+    assert rows() == before + 2
+    hello = packet(1, text_of("MQTT") + b"\x04\x02\0\x3c" + text_of("tiny"))
+    for key, answer in ((own, b"\x20\x02\0\0"), ("00" * 32, b"")):
+        small = ["openssl", "s_client", "-quiet", "-tls1_2", "-psk_identity", mine, "-psk", key,
+                 "-connect", f"localhost:{secure['port']}"]  # fmt: skip
+        done = subprocess.run(
+            small, input=hello + b"\xe0\0", capture_output=True, check=False, timeout=20
+        )
+        assert done.stdout == answer
