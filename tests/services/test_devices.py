@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from ingest.devices import Registry
 from ingest.writer import Uplink, Written, write_all
@@ -22,6 +23,7 @@ from tests.iot.conftest import until
 from tests.services.conftest import Api
 from twin import catalogue, db, identity, jobs, products, rollups, trace
 from twin.products import change
+from ui.terminal.main import application
 
 PLACE = {"lon": 121.42, "lat": 31.22}
 PROBE: dict[str, Any] = {
@@ -450,3 +452,15 @@ def test_sensorthings_observations_are_posted(
     answers = api.post("/sta/v1.1/CreateObservations", [table], "admin").json()
     assert answers[0].endswith(")")
     assert answers[1] == "error"
+
+
+def test_a_device_is_added_at_a_place_from_the_terminal(api: Api, probe: dict[str, Any]) -> None:
+    """`twin device add --at`: its thing stands where it was said, in the district of the place."""
+    said = CliRunner().invoke(application(), ["device", "add", "--product", "probe", "--name", "P9", "--at",
+                                    f"{PLACE['lon']},{PLACE['lat']}"])  # fmt: skip
+    assert said.exit_code == 0, said.output
+    assert "username probe/P9" in said.output
+    made = api.get("/api/v1/devices/probe/P9").json()
+    assert made["point"] == [PLACE["lon"], PLACE["lat"]]
+    wrong = ["device", "add", "--product", "probe", "--name", "P10", "--at", "here"]
+    assert CliRunner().invoke(application(), wrong).exit_code != 0

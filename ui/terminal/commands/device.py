@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection, text
 
+from services.devices.service import add as placed
 from twin import db, devices
 from twin.errors import BadRequest, Conflict, NotFound
+from twin.scope import SYSTEM
 from twin.settings import settings
 from ui.terminal import sheets, tls
 from ui.terminal.output import finish, table, tell
@@ -25,12 +27,19 @@ def add(
     product: Product,
     name: Name,
     thing: Annotated[str, typer.Option("--thing", help="Code of its thing, if not the name")] = "",
+    at: Annotated[str, typer.Option("--at", help="LON,LAT: make its thing there")] = "",
 ) -> None:
-    """Give a device its account; the password is shown once."""
+    """Give a device its account, and a thing at a place if asked; the password is shown once."""
     if any(sign in product + name for sign in "/+#: ") or not product or not name:
         raise BadRequest("Product and name have no blanks and none of the signs / + # :")
     with db.engine("app").begin() as conn:
-        password = devices.give(conn, product, name, _num(conn, thing or name), actor=ACTOR)
+        if at:
+            lon, lat = _place(at)
+            made = placed(conn, SYSTEM, {"product": product, "device": name, "name": "",
+                                         "lon": lon, "lat": lat})  # fmt: skip
+            password = made["password"]
+        else:
+            password = devices.give(conn, product, name, _num(conn, thing or name), actor=ACTOR)
     user = f"{product}/{name}"
     said = {"product": product, "device": name, "username": user, "password": password}
     finish(said, f"username {user}\npassword {password}\ntopics   twin/v1/{user}/#")
@@ -103,6 +112,17 @@ def revoke(product: Product, name: Name) -> None:
     with db.engine("app").begin() as conn:
         devices.revoke(conn, product, name, actor=ACTOR)
     tell({"product": product, "device": name, "revoked": True}, f"{product}/{name} is revoked.")
+
+
+def _place(said: str) -> tuple[float, float]:
+    lon, _, lat = said.partition(",")
+    try:
+        place = float(lon), float(lat)
+    except ValueError:
+        raise BadRequest("--at is LON,LAT in degrees, as 121.47,31.23.") from None
+    if not (-180 <= place[0] <= 180 and -90 <= place[1] <= 90):
+        raise BadRequest("--at is LON,LAT in degrees, as 121.47,31.23.")
+    return place
 
 
 def _num(conn: Connection, code: str) -> int:
