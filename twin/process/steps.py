@@ -13,14 +13,14 @@ from sqlalchemy import Connection, text
 from twin import processes, rules
 from twin.errors import BadRequest, Forbidden, NotAllowedNow, NotFound, TwinError
 from twin.process import clocks, needs, rows
-from twin.process.rows import CHANGED, Case, Step, snapshot
+from twin.process.rows import CHANGED, Case, Named, Step, written
 from twin.scope import SYSTEM, Actor
 
 # An automatic step may lead to the next; a definition that goes round in circles stops here.
 MAX_AUTO = 6
 _CHILDREN = re.compile(r"\bchildren\.")
 _DUTY = re.compile(r"\bduty\.")
-Names = dict[str, dict[str, Any]]
+Names = dict[str, Mapping[str, Any]]
 # What a definition may ask for by name: set at import by who knows it, so that the engine needs not.
 providers: dict[str, Callable[[Connection, Mapping[str, Any], Case], dict[str, Any]]] = {}
 
@@ -66,9 +66,9 @@ class Course:
         self.steps.append(Step(after, name, actor, before, note))
         self.case = after
 
-    def _shot(self) -> dict[str, Any]:
+    def _shot(self) -> bytes:
         last = self.steps[-1] if self.steps else None
-        return last.shot if last is not None and last.after is self.case else snapshot(self.case)
+        return last.shot if last is not None and last.after is self.case else written(self.case)
 
     def _settle_gaps(self, action: Mapping[str, Any], after: Case, p: Mapping[str, Any]) -> None:
         """Put a case at the place that was given, and look again at what it still lacks."""
@@ -201,7 +201,7 @@ def names(
     who = {"user": actor.user, "crew": actor.crew or "", "roles": sorted(actor.roles),
            "organisation": actor.organisation or ""}  # fmt: skip
     made: Names = {
-        "c": rows.named(case),
+        "c": Named(case),
         "p": {"photos": [], **p},
         "actor": who,
         "children": {},
