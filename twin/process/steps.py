@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from twin import processes, rules
+from twin.beside import Beside
 from twin.errors import BadRequest, Forbidden, NotAllowedNow, NotFound, TwinError
 from twin.process import clocks, needs, rows
 from twin.process.rows import CHANGED, Case, Named, Step, written
@@ -207,18 +208,24 @@ def names(
         "children": {},
         "duty": {},
     }
-    said = _said(action) if conn is not None else ""
-    if conn is not None and _CHILDREN.search(said):
-        made["children"] = counted(conn, case)
-    if conn is not None and _DUTY.search(said):
-        made["duty"] = providers["duty"](conn, action, case)
+    if conn is not None:
+        children, duty = _asked.get(action, _asks)
+        if children:
+            made["children"] = counted(conn, case)
+        if duty:
+            made["duty"] = providers["duty"](conn, action, case)
     return made
 
 
-def _said(action: Mapping[str, Any]) -> str:
-    """Return all that an action says in the rule language, as one text."""
+_asked: Beside[Mapping[str, Any], tuple[bool, bool]] = Beside(4096)
+
+
+def _asks(action: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Tell whether what an action says in the rule language names its children, and the duty list."""
     parts = [action.get(key, "") for key in ("guard", "auto", "extend")]
-    return " ".join([*parts, *action.get("set", {}).values(), *action.get("append", {}).values()])
+    parts += [*action.get("set", {}).values(), *action.get("append", {}).values()]
+    said = " ".join(parts)
+    return bool(_CHILDREN.search(said)), bool(_DUTY.search(said))
 
 
 def counted(conn: Connection, case: Case) -> dict[str, Any]:
