@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from twin import db, intake
 from twin.eventview import PROCESS
+from twin.likeness import Report
 from twin.scope import SYSTEM
 from ui.terminal.benchmarks import reports
 
@@ -71,7 +72,7 @@ def week(seed: int, incidents: int = reports.INCIDENTS) -> Week:
     return Week(len(made.reports), again, merged, right)
 
 
-def _draft(one: reports.Report, begun: datetime) -> intake.Draft:
+def _draft(one: Report, begun: datetime) -> intake.Draft:
     return intake.Draft(
         source=_CHANNEL[one.sigma], source_id=one.code, category=one.category,
         description=one.words, lon=one.lon, lat=one.lat, filtered=False,
