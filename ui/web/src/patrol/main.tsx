@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import "../common/base.css";
 import "./patrol.css";
 import { ActionForm } from "../common/actionform";
+import { Called } from "../common/called";
 import { get, mustSession, Problem, signOut } from "../common/api";
 import { km, span, when, called } from "../common/format";
 import { Icon, Mark } from "../common/icon";
