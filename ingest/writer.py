@@ -236,11 +236,12 @@ def _count_on(raw: psycopg.Connection[Any], said: Sequence[Said]) -> None:
     for one in said:
         if isinstance(one, Uplink) and one.counter is not None:
             highest[one.source.num] = max(one.counter, highest.get(one.source.num, 0))
-    for num in sorted(highest):
+    if highest:
+        nums = sorted(highest)
         raw.execute(
-            "insert into iot.counter as c (num, counter) values (%s, %s) on conflict (num) "
-            "do update set counter = greatest(c.counter, excluded.counter)",
-            (num, highest[num]),
+            "insert into iot.counter as c (num, counter) select * from unnest(%s::int[], %s::bigint[]) "
+            "on conflict (num) do update set counter = greatest(c.counter, excluded.counter)",
+            (nums, [highest[num] for num in nums]),
         )
 
 

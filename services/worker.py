@@ -28,6 +28,7 @@ from twin import (
     inspection,
     jobs,
     levels,
+    memory,
     rollups,
     searchkeys,
 )
@@ -147,6 +148,7 @@ def main() -> int:
     start_logging()
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
+    memory.settle()
     log.info("ready", tasks=len(TASKS))
     # A peer that does not answer keeps its own thread waiting, never deadlines or jobs; nor may the
     # words of a city that was just loaded, which take minutes.

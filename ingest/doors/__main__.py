@@ -16,7 +16,7 @@ from ingest.doors.coap import CoapDoor
 from ingest.doors.frames import Receiver, Station, Terminal, stations
 from ingest.doors.gateway import Gateway
 from ingest.doors.mqtt import Door
-from twin import db
+from twin import db, memory
 from twin.errors import TwinError
 from twin.log import start_logging
 from twin.settings import Settings, settings
@@ -116,6 +116,7 @@ async def serve() -> None:
     coap.load()
     udp, _ = await loop.create_datagram_endpoint(lambda: coap, sock=datagrams(config))
     servers += await frame_doors(gateway, config)
+    memory.settle()
     log.info("ready", pid=os.getpid(), mqtt=config.mqtt_port, tls=secure is not None)
     told = loop.create_task(over.wait())
     await asyncio.wait([told, writing], return_when=asyncio.FIRST_COMPLETED)

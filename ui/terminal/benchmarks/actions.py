@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import text
 
-from twin import cases, codes, db
+from twin import cases, codes, db, memory
 from twin.errors import TwinError
 from twin.eventview import PROCESS
 from twin.scope import SYSTEM
@@ -95,6 +95,7 @@ def _work(_url: str, mine: list[UUID], gate: Any, out: Any) -> None:
     with engine.begin() as conn:
         conn.execute(text("select 1"))
         cases.current(conn, PROCESS)
+    memory.settle()  # as the processes do that serve actions
     gate.wait(120)
     cpu, n = [], 0
     for case in mine:
@@ -170,6 +171,7 @@ def _bulk() -> list[Figure]:
         conn.rollback()
         before = conn.scalar(_STEPS)
         conn.rollback()
+        memory.settle()
         begun = time.perf_counter()
         cases.bulk(conn, keys, "register", actor=SYSTEM)
         conn.commit()
