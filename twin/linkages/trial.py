@@ -83,7 +83,7 @@ def _told(
     to = _does(one) + (f" × {devices}" if devices else "")
     measured = "" if value is None else f" {value:g}"
     return {"code": thing["code"], "title": f"{thing['name'] or thing['code']} {local}",
-            "href": f"catalogue/things/{thing['code']}", "from": f"{one.form}{measured}",
+            "href": f"alarms/linkages/{one.key}", "from": f"{one.form}{measured}",
             "to": to, "lon": thing["lon"], "lat": thing["lat"]}  # fmt: skip
 
 
