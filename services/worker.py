@@ -35,6 +35,7 @@ from twin import (
 from twin.alarms.engine import Engine
 from twin.indicators import recount
 from twin.indicators.cells import Follower
+from twin.linkages import engine as linkages
 from twin.log import start_logging
 from twin.ota import rollouts
 from twin.ota.repository import repository
@@ -159,6 +160,7 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(_retire, RETIRE_EVERY_S), daemon=True),
         # A pass of alarms is one transaction: what it had taken stands there again.
         threading.Thread(target=_repeat, args=(Engine().once, ALARM_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(linkages.once, ALARM_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Follower().once, COUNT_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(_devices, DEVICES_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Outlook().once, OUTLOOK_EVERY_S), daemon=True),

@@ -83,11 +83,12 @@ def surface(
     product: Annotated[str, Query(max_length=40)],
     property: Annotated[str | None, Query(pattern="^[a-z][a-z0-9_]{0,39}$")] = None,
     at: Moment = None,
+    bands: Annotated[int, Query(ge=3, le=30)] = 7,
 ) -> dict[str, Any]:
-    """Return the bands between isolines of a property, now or at a moment."""
+    """Return the bands between isolines of a property and the lines of its limits, now or at a moment."""
     person.need("map.read")
     with db.engine("app").connect() as conn:
-        return mapping.bands(conn, person, product, property, moment(at))
+        return mapping.bands(conn, person, product, property, moment(at), bands)
 
 
 @router.post("", status_code=201)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -56,6 +57,18 @@ def of_thing(conn: Connection, actor: Actor, key: str) -> Any | None:
         text(f"select {deviceview.COLUMNS} {deviceview.FROM} where {where} and {by}"),
         {**params, "key": value},
     ).first()
+
+
+def revoked_since(conn: Connection, at: datetime) -> list[tuple[str, str]]:
+    """Return product and name of the devices whose right to report was taken after a moment."""
+    rows = conn.execute(
+        text(
+            "select note->>'product' as product, note->>'device' as device from twin.journal "
+            "where class = 'security' and action = 'device.revoke' and at > :at limit 50000"
+        ),
+        {"at": at},
+    )
+    return [(row.product, row.device) for row in rows]
 
 
 def rejected(conn: Connection, num: int, limit: int) -> Sequence[Any]:

@@ -1,0 +1,139 @@
+"""Devices as layers of the map: limits as declared, and any past moment as the observations say."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import pytest
+from sqlalchemy import text
+
+from ingest.devices import Registry
+from ingest.writer import Uplink, write_all
+from tests.services.conftest import Api
+from twin import db, identity
+from twin.alarms import published, rule
+
+SEED = 20261122
+NAMES = [f"L{i:02d}" for i in range(12)]
+START = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=6)
+# What each device said: moment, fill, battery; kept apart from the database as the oracle.
+Said = dict[str, list[tuple[datetime, float, float | None]]]
+
+
+@pytest.fixture(scope="module")
+def said(api: Api) -> Iterator[Said]:
+    """Twelve bins that reported at odd moments of six hours, some of them falling silent."""
+    with db.engine("app").begin() as conn:
+        api.tokens["admin"] = identity.issue_token(conn, "admin", 1, "t")
+    rng = random.Random(SEED)
+    for i, name in enumerate(NAMES):
+        place = {"lon": 121.42 + 0.004 * (i % 4), "lat": 31.22 + 0.004 * (i // 4)}
+        made = api.post(
+            "/api/v1/devices", {"product": "bin_level", "device": name, **place}, "admin"
+        )
+        assert made.status_code == 201, made.text
+    registry = Registry()
+    with db.engine("ingest").connect() as conn:
+        registry.refresh(conn)
+    told: Said = {}
+    uplinks = []
+    for name in NAMES:
+        source = registry.find("bin_level", name)
+        assert source is not None
+        until = rng.choice([2, 4, 6])
+        moments = sorted(rng.uniform(60, until * 3600 - 60) for _ in range(15))
+        for s in moments:
+            fill = round(rng.uniform(0, 100), 1)
+            battery = round(rng.uniform(5, 100), 0) if rng.random() < 0.4 else None
+            at = START + timedelta(seconds=round(s))
+            values = {"level_pct": fill} | ({"battery_pct": battery} if battery is not None else {})
+            told.setdefault(name, []).append((at, fill, battery))
+            body = orjson.dumps({"t": at.isoformat(), "values": values})
+            uplinks.append(Uplink(source, "telemetry", body, time.time()))
+    assert write_all(registry, uplinks)[1] == 0
+    yield told
+
+
+def layer(api: Api, at: datetime | None = None) -> dict[str, Any]:
+    when = f"&at={quote(at.isoformat())}" if at else ""
+    found = api.get(
+        f"/api/v1/devices/map?product=bin_level&property=level_pct{when}", "admin"
+    ).json()
+    return {**found, "by": {p["device"]: p for p in found["points"] if p["device"] in NAMES}}
+
+
+def newest(told: list[tuple[datetime, float, float | None]], at: datetime, which: int) -> Any:
+    """Return what was said last by a moment, as anybody would replay it."""
+    known = [one for one in told if one[0] <= at and one[which] is not None]
+    return max(known, key=lambda one: one[0], default=None)
+
+
+@pytest.mark.parametrize("minute", [1, 37, 95, 150, 222, 301, 359])
+def test_a_past_moment_shows_what_was_observed(api: Api, said: Said, minute: int) -> None:
+    """Value, battery and standing of each device at a moment are those that its own reports give."""
+    at = START + timedelta(minutes=minute)
+    shown = layer(api, at)["by"]
+    for name in NAMES:
+        fill, battery = newest(said[name], at, 1), newest(said[name], at, 2)
+        if fill is None:
+            assert shown.get(name, {"value": None})["value"] is None
+            continue
+        one = shown[name]
+        assert one["value"] == pytest.approx(fill[1])
+        assert datetime.fromisoformat(one["at"]) == fill[0]
+        assert one["battery_pct"] == (battery[2] if battery else None)
+        quiet = (at - fill[0]).total_seconds() > 2.5 * 1800
+        assert one["state"] == ("silent" if quiet else "live")
+
+
+def test_limits_are_those_of_the_running_rules(api: Api, said: Said) -> None:
+    """A legend's limits are the declared ones; a value past one is as loud as its rule would be."""
+    found = layer(api)
+    limits = [(one["word"], one["limit"], one["level"]) for one in found["property"]["limits"]]
+    assert limits == [("above", 85.0, 3), ("above", 98.0, 2)]
+    assert found["property"]["unit"] == {"zh": "%", "en": "%"}
+    for one in found["by"].values():
+        wanted = 2 if one["value"] > 98 else 3 if one["value"] > 85 else None
+        assert one["level"] == wanted
+    with db.engine("app").begin() as conn:
+        doc = {k: v for k, v in rule.running(conn)["bin.full"].doc.items()}
+        published.switch(conn, doc["key"], False, "admin")
+    try:
+        assert layer(api)["property"]["limits"] == []
+    finally:
+        with db.engine("app").begin() as conn:
+            published.switch(conn, doc["key"], True, "admin")
+
+
+def test_an_alarm_is_a_layer_while_it_stands(api: Api, said: Said) -> None:
+    """The loudest alarm of a device shows at every moment in which it stood, and at no other."""
+    nums = {p["device"]: p["num"] for p in layer(api)["points"]}
+    at = START + timedelta(hours=1)
+    with db.engine("app").begin() as conn:
+        for level, hours in ((3, 3), (1, 1)):
+            conn.execute(
+                text(
+                    "insert into iot.alarm (id, rule, rule_version, num, level, since, raised_at, cleared_at) "
+                    "values (gen_random_uuid(), :r, 1, :n, :l, :a, :a, :b)"
+                ),
+                {"r": f"t.{level}", "n": nums["L00"], "l": level, "a": at, "b": at + timedelta(hours=hours)},
+            )  # fmt: skip
+    stood = [layer(api, at + timedelta(minutes=m))["by"]["L00"]["alarm"] for m in (-5, 30, 90, 200)]
+    assert stood == [None, 1, 3, None]
+
+
+def test_the_field_keeps_to_its_values_and_draws_its_limits(api: Api, said: Said) -> None:
+    """Bands cover the values at a moment; the line of each limit is drawn with its level."""
+    at = quote((START + timedelta(hours=5)).isoformat())
+    asked = f"/api/v1/devices/surface.geojson?product=bin_level&property=level_pct&at={at}"
+    found = api.get(f"{asked}&bands=12", "admin").json()
+    lines = [f["properties"] for f in found["features"] if "limit" in f["properties"]]
+    assert len(found["levels"]) > 8 and found["values"] == len(NAMES)
+    assert {one["limit"] for one in lines} <= {85.0, 98.0}
+    assert api.get(f"{asked}&bands=31", "admin").status_code == 400
