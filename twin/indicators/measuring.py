@@ -20,7 +20,7 @@ from twin.scope import Actor, readable
 _ZONE = str(calendar.ZONE)
 
 
-def source(conn: Connection, said: Mapping[str, str]) -> Source:
+def source(conn: Connection, said: Mapping[str, str], moment: datetime | None = None) -> Source:
     """Return what an indicator counts; DeclarationError when there is no such kind or product."""
     ((form, name),) = said.items()
     if form == "kind":
@@ -32,7 +32,7 @@ def source(conn: Connection, said: Mapping[str, str]) -> Source:
         if product is not None:
             return sources.of_product(product)
     elif form == "records" and name in sources.OWN:
-        return sources.own(name)
+        return sources.own(name, moment)
     raise DeclarationError("indicators", None, f"of.{form}", f"nothing is called {name}")
 
 
@@ -53,10 +53,12 @@ def may_see(conn: Connection, indicator: Indicator, actor: Actor) -> bool:
 class Statement:
     """The rows of an indicator for an actor on a day, ready to be grouped or listed."""
 
-    def __init__(self, conn: Connection, indicator: Indicator, actor: Actor) -> None:
-        """Compile filters and scope."""
+    def __init__(
+        self, conn: Connection, indicator: Indicator, actor: Actor, moment: datetime | None = None
+    ) -> None:
+        """Compile filters and scope, over what is or over what was at a moment."""
         self.indicator = indicator
-        self.source = source(conn, indicator.of)
+        self.source = source(conn, indicator.of, moment)
         self.where = [self.source.scope(actor)]
         if indicator.where:
             self.where.append(self._filter(indicator.where))
