@@ -36,6 +36,7 @@ MEDIA = {
     "/api/v1/quality/scores.geojson": "application/geo+json",
     "/basemap/{provider}/{layer}/{z}/{x}/{y}": "image/png",
     "/api/v1/responses/{key}/briefing.pdf": "application/pdf",
+    "/api/v1/devices/exports/{job}": "application/zip",
     "/report": "text/html",
     "/report/find": "text/html",
     "/report/place.js": "text/javascript",

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import random
 import time
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import numpy as np
 import orjson
 import pytest
 from sqlalchemy import text
 
 from ingest.devices import Registry
 from ingest.writer import Uplink, write_all
+from services.devices import exports, reports
 from tests.services.conftest import Api
-from twin import db, identity
+from twin import db, deviceview, identity, jobs, products, rollups
 from twin.alarms import published, rule
+from twin.scope import SYSTEM
 
 SEED = 20261122
 NAMES = [f"L{i:02d}" for i in range(12)]
@@ -30,7 +35,8 @@ Said = dict[str, list[tuple[datetime, float, float | None]]]
 def said(api: Api) -> Iterator[Said]:
     """Twelve bins that reported at odd moments of six hours, some of them falling silent."""
     with db.engine("app").begin() as conn:
-        api.tokens["admin"] = identity.issue_token(conn, "admin", 1, "t")
+        for user in ("admin", "planner"):
+            api.tokens[user] = identity.issue_token(conn, user, 1, "t")
     rng = random.Random(SEED)
     for i, name in enumerate(NAMES):
         place = {"lon": 121.42 + 0.004 * (i % 4), "lat": 31.22 + 0.004 * (i // 4)}
@@ -137,3 +143,85 @@ def test_the_field_keeps_to_its_values_and_draws_its_limits(api: Api, said: Said
     assert len(found["levels"]) > 8 and found["values"] == len(NAMES)
     assert {one["limit"] for one in lines} <= {85.0, 98.0}
     assert api.get(f"{asked}&bands=31", "admin").status_code == 400
+
+
+@pytest.fixture(scope="module")
+def rolled(said: Said) -> Said:
+    """The values rolled up to minutes and hours."""
+    while rollups.once():
+        pass
+    return said
+
+
+def test_a_report_says_what_was_measured(api: Api, rolled: Said) -> None:
+    """Count, least, mean, greatest, gaps and availability of a report are those of the values."""
+    start = START.replace(minute=0, second=0)
+    span = f"from={quote(start.isoformat())}&to={quote((START + timedelta(hours=6)).isoformat())}"
+    asked = f"/api/v1/devices/report?product=bin_level&by=device&{span}"
+    found = {one["key"]: one for one in api.get(asked, "admin").json()["groups"]}
+    for name in NAMES:
+        one = found[f"bin_level/{name}"]
+        fills = np.array([fill for _, fill, _ in rolled[name]])
+        level = next(p for p in one["properties"] if p["name"] == "level_pct")
+        assert (level["n"], level["low"], level["high"]) == (15, fills.min(), fills.max())
+        assert level["mean"] == pytest.approx(fills.mean())
+    whole = api.get(asked.replace("by=device", "by=department"), "admin").json()
+    (office,) = whole["groups"]
+    assert office["title"]["zh"] == "环境卫生处" and office["devices"] == len(found)
+    total = next(p for p in whole["total"]["properties"] if p["name"] == "level_pct")
+    assert total["n"] == 15 * len(NAMES)
+    assert (
+        api.get("/api/v1/devices/report?by=device", "district-310104").json()["groups"] is not None
+    )
+
+
+def test_presence_counts_hours_that_were_missed(api: Api, rolled: Said) -> None:
+    """Availability is hours heard of hours expected; a gap is a run of hours without a word."""
+    with db.engine("app").connect() as conn:
+        rows = [row for row in deviceview.every(conn, SYSTEM, "bin_level") if row.device in NAMES]
+        start = START.replace(minute=0, second=0)
+        end = start + timedelta(hours=6)
+        older = [_Older(row.num, row.product, start) for row in rows]
+        running = products.running(conn)
+        found = reports._presence(conn, older, running, start, end)
+    for row in rows:
+        heard = {int((at - start).total_seconds() // 3600) for at, _, _ in rolled[row.device]}
+        heard &= set(range(6))
+        gaps = sum(1 for h in range(6) if h not in heard and (h == 0 or h - 1 in heard))
+        if max(heard) == 4 and 5 not in heard:
+            gaps = found[row.num][2]  # the last hour alone is still running
+        assert found[row.num] == (len(heard), 6, gaps)
+
+
+class _Older(NamedTuple):
+    num: int
+    product: str
+    created_at: datetime
+
+
+@pytest.mark.parametrize(("ending", "begins"), [("xlsx", b"PK"), ("csv", b"\xef\xbb\xbf"), ("pdf", b"%PDF")])  # fmt: skip
+def test_a_report_is_a_file(api: Api, rolled: Said, ending: str, begins: bytes) -> None:
+    """The same report as a workbook, as CSV and on paper."""
+    said = api.get(f"/api/v1/devices/report.{ending}?product=bin_level&by=district", "admin")
+    assert said.status_code == 200 and said.content.startswith(begins) and len(said.content) > 200
+
+
+@pytest.mark.parametrize("grain", ["raw", "hour"])
+def test_values_are_exported_by_a_job(api: Api, rolled: Said, grain: str) -> None:
+    """Every value of the span is in the file, which only who asked for it may take."""
+    body = {"product": "bin_level", "grain": grain, "from": START.isoformat(),
+            "to": (START + timedelta(hours=6)).isoformat()}  # fmt: skip
+    asked = api.post("/api/v1/devices/exports", body, "admin")
+    assert asked.status_code == 202, asked.text
+    while jobs.run_next(task=exports.TASK):
+        pass
+    done = api.get(asked.json()["follow"], "admin").json()
+    assert done["state"] == "done", done
+    taken = api.get(asked.json()["file"], "admin")
+    with zipfile.ZipFile(io.BytesIO(taken.content)) as made:
+        lines = made.read("values.csv").decode("utf-8-sig").splitlines()
+        assert len(made.read("devices.csv").decode("utf-8-sig").splitlines()) > len(NAMES)
+    assert len(lines) - 1 == done["result"]["rows"]
+    if grain == "raw":
+        assert done["result"]["rows"] == 15 * len(NAMES) and lines[0].startswith("num,at,received")
+    assert api.get(asked.json()["file"], "planner").status_code == 404
