@@ -6,11 +6,20 @@ import json
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.devices import exports, mapping, reportfiles, reports, repository, service, simulator
+from services.devices import (
+    exports,
+    mapping,
+    provision,
+    reportfiles,
+    reports,
+    repository,
+    service,
+    simulator,
+)
 from services.web.auth import Person
 from services.web.params import Moment, moment
 from twin import db, devices, products, trace
@@ -110,6 +119,64 @@ def add(said: NewDevice, person: Person) -> dict[str, Any]:
     person.need("device.write")
     with db.engine("app").begin() as conn:
         return service.add(conn, person, said.model_dump())
+
+
+@router.get("/provision.xlsx")
+def provision_template(person: Person) -> Response:
+    """Return the workbook in which many devices are listed."""
+    person.need("device.write")
+    head = {"Content-Disposition": 'attachment; filename="devices.xlsx"'}
+    return Response(provision.template(), media_type=provision.TYPE, headers=head)
+
+
+@router.post("/provision/check")
+def provision_check(file: Annotated[UploadFile, File()], person: Person) -> dict[str, Any]:
+    """Try a workbook of devices: what would be made and what is wrong, line by line; nothing is written."""
+    person.need("device.write")
+    rows = provision.read(file.file.read(provision.MAX_BYTES + 1))
+    with db.engine("app").connect() as conn:
+        return provision.check(conn, person, rows)
+
+
+@router.post("/provision")
+def provision_run(file: Annotated[UploadFile, File()], person: Person) -> Response:
+    """Make all devices of a workbook, or none; the answer is a workbook with their secrets, this once."""
+    person.need("device.write")
+    rows = provision.read(file.file.read(provision.MAX_BYTES + 1))
+    with db.engine("app").begin() as conn:
+        made = provision.run(conn, person, rows)
+    head = {
+        "Content-Disposition": 'attachment; filename="device-secrets.xlsx"',
+        "Cache-Control": "no-store",
+    }
+    return Response(made, media_type=provision.TYPE, headers=head)
+
+
+@router.get("/rejected")
+def rejected(
+    person: Person,
+    hours: Hours = 24,
+    reason: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """Return messages that were refused, newest first: what each number of the ledger is made of."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        rows = repository.rejects(conn, person, hours, reason, limit)
+        return {"messages": [dict(row._mapping) for row in rows]}
+
+
+@router.get("/journal")
+def journal(
+    person: Person,
+    product: Annotated[str, Query(pattern="^[a-z][a-z0-9_]{1,39}$")],
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    """Return what happened to a product and to the accounts of its devices, newest first."""
+    person.need("device.write")
+    with db.engine("app").connect() as conn:
+        rows = repository.product_entries(conn, product, limit)
+        return {"entries": [dict(row._mapping) for row in rows]}
 
 
 @router.get("/report")

@@ -37,6 +37,8 @@ MEDIA = {
     "/basemap/{provider}/{layer}/{z}/{x}/{y}": "image/png",
     "/api/v1/responses/{key}/briefing.pdf": "application/pdf",
     "/api/v1/devices/exports/{job}": "application/zip",
+    "/api/v1/devices/provision": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "/api/v1/devices/provision.xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "/report": "text/html",
     "/report/find": "text/html",
     "/report/place.js": "text/javascript",
