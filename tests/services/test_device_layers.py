@@ -287,3 +287,14 @@ def test_a_workbook_of_devices_is_tried_then_made(api: Api, said: Said) -> None:
     assert send(api, "provision", book(*good)).status_code == 400
     assert send(api, "provision/check", {"file": ("x.xlsx", b"no book")}).status_code == 422
     assert api.get("/api/v1/devices/provision.xlsx", "admin").content.startswith(b"PK")
+
+
+def test_a_label_leads_whoever_may_see_it_to_the_device(api: Api, said: Said) -> None:
+    """The code of a device opens its page for staff, and is nothing to anybody else."""
+    code = api.get("/api/v1/devices/bin_level/L00", "admin").json()["code"]
+    led = api.http.get(f"/c/{code}", headers=api.headers("admin"), follow_redirects=False)
+    assert (led.status_code, led.headers["location"]) == (303, "/console/devices/bin_level/L00")
+    stranger = api.http.get(f"/c/{code}")
+    assert stranger.status_code == 404 and "L00" not in stranger.text
+    pdf = api.get(f"/api/v1/codes/labels.pdf?kind=sensor&codes={code}", "admin")
+    assert pdf.content.startswith(b"%PDF")
