@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ingest import records, tracing
+from ingest import heard, records, tracing
 from ingest.devices import Registry, Source
 from ingest.messages import Refused, Value, read_event, read_position, read_telemetry
 from twin import db, observations, positions, products, series, shadow
@@ -46,6 +46,7 @@ class Uplink(NamedTuple):
     door: str = "mqtt"
     port: int | None = None
     counter: int | None = None  # of a signed CoAP message
+    mark: heard.Mark | None = None  # of an MQTT message without a time
 
 
 Said = Uplink | Rejected  # what the door itself had to refuse is counted too
@@ -142,7 +143,8 @@ def write(registry: Registry, said: Sequence[Said]) -> Written:
             with conn.begin():
                 registry.refresh(conn)
                 clock = tracing.Clock()
-                batch = sort_out(conn, registry, said, received)
+                again = heard.sift(raw, said)
+                batch = sort_out(conn, registry, said, received, again)
                 clock.sort()
                 told = _store(conn, raw, batch, received)
                 batch.tally.write(raw, received)
@@ -245,8 +247,14 @@ def _count_on(raw: psycopg.Connection[Any], said: Sequence[Said]) -> None:
         )
 
 
-def sort_out(conn: Connection, registry: Registry, said: Sequence[Said], received: float) -> Batch:
-    """Read every message strictly; what cannot be used is kept with its reason."""
+def sort_out(
+    conn: Connection, registry: Registry, said: Sequence[Said], received: float,
+    again: Collection[int] = (),
+) -> Batch:  # fmt: skip
+    """Read every message strictly; what cannot be used is kept with its reason.
+
+    The messages at `again` are stored already.
+    """
     batch = Batch(said)
     known = products.running(conn)
     by_product: dict[str, list[tuple[int, int, bytes, float, int | None]]] = {}
@@ -254,7 +262,10 @@ def sort_out(conn: Connection, registry: Registry, said: Sequence[Said], receive
         if isinstance(one, Rejected):
             batch.refuse(place, one.reason)
             continue
-        source, channel, payload, at, _, port, _ = one
+        source, channel, payload, at, _, port, _, _ = one
+        if place in again:
+            batch.tally.keep(np.array([source.num]), np.zeros(1, dtype=bool))
+            continue
         if channel == "telemetry" and source.product in known:
             by_product.setdefault(source.product, []).append((place, source.num, payload, at, port))
         else:

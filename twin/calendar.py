@@ -144,6 +144,11 @@ class Calendar:
         return max(0, self._before[b + 1] - self._before[a + 1])
 
 
+def midnight(day: date) -> datetime:
+    """Return the moment at which a day of the city begins."""
+    return datetime.combine(day, time(), ZONE)
+
+
 def _seconds(said: str) -> int:
     hours, minutes = said.split(":")
     return int(hours) * 3600 + int(minutes) * 60

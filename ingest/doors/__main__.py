@@ -98,6 +98,7 @@ async def serve() -> None:
         loop.add_signal_handler(number, over.set)
     with db.engine("ingest").connect() as conn:
         gateway.registry.refresh(conn)
+    gateway.restore()
     writing = loop.create_task(gateway.inbox.run())
     beside = [loop.create_task(gateway.listen()), loop.create_task(gateway.sweep())]
     plain = bound(address(config), config.mqtt_port)

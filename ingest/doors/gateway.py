@@ -13,8 +13,9 @@ import psycopg
 import structlog
 from sqlalchemy import text
 
+from ingest import heard
 from ingest.devices import ASK_AGAIN_S, Registry, Source
-from ingest.doors import packets
+from ingest.doors import kept, packets
 from ingest.doors.identity import REGISTER, Caller, Login, admit, names
 from ingest.doors.inbox import AWAY, Inbox
 from ingest.doors.mqtt import UP, Door
@@ -51,6 +52,8 @@ class Gateway:
         self._reading = False
         self._asked: dict[tuple[str, str], float] = {}
         self._wanted: set[int] = set()
+        self._kept: list[Callable[[], None]] = []
+        self._keeping = False
         self._framed_at = 0.0
         self._due_at = 0.0
         self._told_at = time.monotonic()
@@ -129,6 +132,7 @@ class Gateway:
             if before.caller and before.caller.source and before.session:
                 self.sessions.by_num.get(before.caller.source.num, set()).discard(before.session)
         session.connection = door
+        self.sessions.touch(session)
         self._by_key[key] = door
         source = door.caller.source
         if source is not None:
@@ -212,10 +216,71 @@ class Gateway:
 
     # -- down to devices
 
-    def subscribed(self, door: Door) -> None:
-        """Look for what waits for a device that can hear it now."""
-        if door.caller is not None and door.caller.source is not None:
-            self._wanted.add(door.caller.source.num)
+    def subscribed(self, door: Door, fresh: list[str]) -> None:
+        """Look for what waits for a device that can hear it now, and for what stands."""
+        source = door.caller.source if door.caller else None
+        if source is None:
+            return
+        self._wanted.add(source.num)
+        topic = f"twin/v1/{source.product}/{source.device}/shadow/desired"
+        if not any(packets.matches(name, topic) for name in fresh):
+            return
+
+        def read() -> shadow.Downlink | None:
+            with db.engine("ingest").begin() as conn:
+                return shadow.standing(_raw(conn), source.num)
+
+        def then(found: shadow.Downlink | None) -> None:
+            if found is not None:
+                door.send(topic, found.payload, found.id, retain=True)
+
+        self.aside(read, then, None)
+
+    # -- sessions that outlive the door
+
+    def restore(self) -> None:
+        """Take up the sessions of clients as the door left them, however it ended."""
+        with db.engine("ingest").connect() as conn:
+            self.sessions.restore(kept.load(_raw(conn)))
+
+    def keep(self, session: Session, then: Callable[[], None] | None = None) -> None:
+        """Write a session that changed, and then go on; one that ends with its connection is not."""
+        if not self.sessions.touch(session):
+            if then is not None:
+                then()
+            return
+        if then is not None:
+            self._kept.append(then)
+        if not self._keeping:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write what changed; what changes meanwhile is written together."""
+        changed, self.sessions.changed = self.sessions.changed, {}
+        then, self._kept = self._kept, []
+        self._keeping = bool(changed)
+        if not changed:
+            return
+        rows = [kept.as_row(one) for one in changed.values() if one is not None and one.keeps]
+        gone = [key for key, one in changed.items() if one is None or not one.keeps]
+
+        def write() -> bool:
+            with db.engine("ingest").begin() as conn:
+                kept.drop(_raw(conn), gone)
+                kept.save(_raw(conn), rows)
+            return True
+
+        def done(_: bool) -> None:
+            for call in then:
+                call()
+            self._keep()
+
+        def failed() -> None:
+            self._keeping = False
+            self._kept = then + self._kept
+            self.sessions.changed = {**changed, **self.sessions.changed}
+
+        self.aside(write, done, failed)
 
     def delivered(self, downlink: str) -> None:
         """Note that a device has acknowledged what it was sent."""
@@ -356,8 +421,11 @@ class Gateway:
                 self._wanted.update(self.sessions.by_num)
             self._look()
             self._frame()
+            if self.sessions.changed and not self._keeping:
+                self._keep()
             if now - self._told_at >= SUMMARY_EVERY_S:
                 self._told_at = now
+                self.aside(_forget_heard, None, None)
                 log.info("so far", **self.inbox.counts, connected=len(self.connections))
 
     def _frame(self) -> None:
@@ -381,6 +449,11 @@ def _proof(source: Source) -> tuple[Any, ...]:
 def _keep_frame() -> None:
     with db.engine("ingest").begin() as conn:
         positions.keep_frame(conn)
+
+
+def _forget_heard() -> None:
+    with db.engine("ingest").begin() as conn:
+        heard.forget(_raw(conn))
 
 
 def _nobody_online() -> None:

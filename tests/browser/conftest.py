@@ -22,6 +22,8 @@ FLAGS = [
 # Software GL: small scenes, or a page spends its time on pixels nobody looks at.
 WALL = {"width": 1280, "height": 760}
 PHONE = {"width": 390, "height": 844}
+# What a browser without a graphics card, or one on a busy machine, says of itself.
+NOT_OURS = ("GPU stall due to ReadPixels", "preloaded using link preload but not used")
 CENTRE = "12.5/31.2304/121.4737"
 
 
@@ -52,7 +54,13 @@ class Screen:
             lambda r: self.refused.append(f"{r.status} {r.url}") if r.status >= 400 else None,
         )
         page.on("pageerror", lambda e: self.errors.append(str(e)))
-        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        page.on("console", self._said)
+
+    def _said(self, message: Any) -> None:
+        if message.type == "error" or (
+            message.type == "warning" and not any(word in message.text for word in NOT_OURS)
+        ):
+            self.errors.append(message.text)
 
     def _asked(self, url: str, own: str) -> None:
         said = urlsplit(url)

@@ -164,7 +164,11 @@ def test_the_six_cards_then_count_what_the_lists_then_show(
         }
         listed = api.get("/api/v1/events", at=at.isoformat(), state="open").json()["total"]
         board = api.get("/api/v1/boards/all", at=at.isoformat()).json()["figures"]["open"]
-        assert cards["open"] == listed == board
+        assert cards["events.open"] == listed == board
+        said = api.get("/api/v1/events", at=at.isoformat(), state="open", limit=500).json()
+        due = [datetime.fromisoformat(e["due_at"]) for e in said["events"] if e["due_at"]]
+        assert cards["events.late_now"] == sum(1 for one in due if one < at)
+        assert cards["events.crews_free"] is not None and len(cards) == 6
     assert (
         api.get("/api/v1/events", at=(moments[0] - timedelta(days=9)).isoformat()).json()["total"]
         == 0

@@ -66,6 +66,12 @@ _SHADOWS = (
 )
 
 
+_STANDING = (
+    "select desired, desired_rev from iot.shadow where num = %s and desired_rev > 0 "
+    "and (delivered_rev >= desired_rev or told_rev = desired_rev)"
+)
+
+
 def due(conn: psycopg.Connection[Any], nums: Sequence[int], limit: int = 1000) -> list[Downlink]:
     """Return what these connected devices should get now, and note that it is on its way."""
     said = {"nums": list(nums), "limit": limit}
@@ -75,6 +81,19 @@ def due(conn: psycopg.Connection[Any], nums: Sequence[int], limit: int = 1000) -
     orders.sort(key=lambda row: (row["num"], row["created_at"], str(row["id"])))
     made = [_command(row) for row in orders] + [_shadow(row) for row in shadows]
     return made + [Downlink(*one) for one in ota.due(conn, nums, limit)]
+
+
+def standing(conn: psycopg.Connection[Any], num: int) -> Downlink | None:
+    """Return what a device is to be, for one that subscribes anew: all of it, as it stands.
+
+    What it was never told is left to `due`, so that it does not come twice.
+    """
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(_STANDING, (num,)).fetchone()
+    if row is None:
+        return None
+    said = orjson.dumps({**row["desired"], "version": row["desired_rev"]})
+    return Downlink(num, "shadow/desired", said, f"s:{num}:{row['desired_rev']}")
 
 
 def _command(row: dict[str, Any]) -> Downlink:

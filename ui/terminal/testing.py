@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from twin.errors import TwinError
-from ui.terminal.bootstrap import VENV, hand_over, install
-from ui.terminal.paths import ROOT, use_default_home
+from ui.terminal.bootstrap import hand_over, install
+from ui.terminal.paths import ROOT, VENV, use_default_home
 from ui.terminal.report import complain, say
 
 # These share one running city; all others have servers of their own, so both lanes run side by side.

@@ -15,6 +15,7 @@ import type { Action, Config, Event, LonLat, Session } from "../common/types";
 import { createMap, Live, liveAtlas, pydeckLayers, rgba, ScatterplotLayer, type DeckJson, type TwinMap } from "../mapkit";
 import { add, discard, flush, jobs, keep, kept, load, sending } from "./queue";
 import { shrink, size } from "./photo";
+import { placed } from "../common/places";
 
 interface Tasks { crew: { code: string; name: string; point: LonLat | null } | null; tasks: Event[]; asked?: Event[] }
 
@@ -174,7 +175,7 @@ function List() {
             <li key={ev.id}><button data-code={ev.code} onClick={() => show(ev)}>
               <Mark level={ev.severity} size={18} filled={ev.stage < 4} />
               <span class="grow"><span class="line"><b class="cut">{called(ev)}</b><Clock ev={ev} /></span>
-                <span class="line muted"><span class="cut">{ev.street_name ?? ev.address ?? ev.district_name}</span><span>{waiting(ev) ? t("patrol.waiting") : ev.point && mine ? km(distance(mine, ev.point).m) : tt(ev.state_title)}</span></span></span>
+                <span class="line muted"><span class="cut">{placed(ev.street_name) ?? ev.address ?? placed(ev.district_name)}</span><span>{waiting(ev) ? t("patrol.waiting") : ev.point && mine ? km(distance(mine, ev.point).m) : tt(ev.state_title)}</span></span></span>
               <Icon name="chevron-right" size={20} />
             </button></li>
           );
@@ -251,7 +252,7 @@ function Task({ ev }: { ev: Event }) {
     <article class="task">
       <header><button aria-label={t("patrol.back")} onClick={() => show(null)}><Icon name="chevron-left" size={24} /></button><Mark level={ev.severity} size={20} /><h2 class="grow cut">{called(ev)}</h2><Clock ev={ev} /></header>
       <div class="body">
-        <p class="where"><Icon name="map-pin" size={18} />{[ev.district_name, ev.street_name, ev.address].filter(Boolean).join(" ")}</p>
+        <p class="where"><Icon name="map-pin" size={18} />{[placed(ev.district_name), placed(ev.street_name), ev.address].filter(Boolean).join(" ")}</p>
         {way && <p class="where muted"><Icon name="navigation" size={18} />{t("patrol.bearing", { dir: t(`dir.${way.dir}` as Key), d: km(way.m) })}</p>}
         {ev.description && <p>{ev.description}</p>}
         {!!ev.photos?.length && <ul class="photos">{ev.photos.map((p) => <li><img src={p.thumb || p.url} alt={t("event.photos")} /></li>)}</ul>}

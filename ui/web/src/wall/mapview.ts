@@ -245,7 +245,7 @@ function drawRoutes(): void {
     line("routes-casing", 8, () => rgba(theme.value, "halo", 220)),
     line("routes", 5, (c) => (c.code === hot ? ink : [...ink.slice(0, 3), 90])),
   ]);
-  twin.setGroup("minutes", [
+  twin.setGroup("minutes", !p.data.crews.length ? [] : [
     new TextLayer({
       id: "routes-minutes", data: p.data.crews, getPosition: (c) => c.point, getText: (c) => `${Math.max(1, Math.round((c.travel_s ?? 0) / 60))}′`, getSize: 14,
       fontFamily: "Noto Sans CJK SC, PingFang SC, sans-serif", fontWeight: 700, getColor: rgba(theme.value, "on_accent"), background: true, getBackgroundColor: (c) => (c.code === hot ? ink : rgba(theme.value, "muted")),

@@ -19,6 +19,7 @@ import { Provision } from "./provision";
 import { Reports } from "./reports";
 import { Books } from "./stats";
 import type { Device, State, Statistics } from "./types";
+import { placed } from "../../common/places";
 
 const rows = signal<Device[] | null>(null);
 const next = signal<string | null>(null);
@@ -47,7 +48,7 @@ async function load(more = false): Promise<void> {
 
 const columns = (): Column<Device>[] => [
   { key: "device", title: t("dev.device"), cell: (d) => <span class="two"><b>{d.name || d.device}</b><span class="muted small">{d.device}</span></span> },
-  { key: "place", title: t("dev.place"), cell: (d) => <span class="nowrap">{[d.district_name, d.street_name].filter(Boolean).join(" ") || <span class="muted">—</span>}</span> },
+  { key: "place", title: t("dev.place"), cell: (d) => <span class="nowrap">{[placed(d.district_name), placed(d.street_name)].filter(Boolean).join(" ") || <span class="muted">—</span>}</span> },
   { key: "main", title: t("dev.value"), number: true, cell: (d) => <Value of={d.main} /> },
   { key: "what", title: "", cell: (d) => <span class="muted small nowrap">{tt(d.main?.title)}</span> },
   { key: "battery", title: t("dev.battery"), cell: (d) => <Battery pct={d.battery_pct} /> },
