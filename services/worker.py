@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from ingest import warnings as cap_files
 from ingest.feed import run as feeds
 from ingest.files import uploads
+from services.devices import exports
 from services.dispatch.rolling import Rolling
 from services.open311 import handing
 from services.subscriptions.delivery import Delivery
@@ -48,7 +49,7 @@ from twin.shadow import commands
 log = structlog.get_logger("worker")
 SWEEP_EVERY_S = 5.0
 # Jobs change kinds and check quality: the modules that offer tasks are named here.
-TASKS = (alter, change, inspection, recount, uploads)
+TASKS = (alter, change, exports, inspection, recount, uploads)
 WORK_EVERY_S = 1.0
 DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0

@@ -15,7 +15,7 @@ export function reads(p: DevicePoint, by: DeviceBy, meta: DeviceMeta | null): st
 export function said(value: number, meta: DeviceMeta): string {
   if (meta.type === "boolean") return t(value ? "dev.yes" : "dev.no");
   if (meta.type === "enum") return tt(meta.codes[value]);
-  return `${num(value, 2)} ${tt(meta.unit)}`.trim();
+  return `${num(value, Math.abs(value) < 10 ? 2 : 1)} ${tt(meta.unit)}`.trim();
 }
 
 const SIGN = { above: ">", below: "<", is: "=" };

@@ -6,8 +6,9 @@ import { Icon } from "../../common/icon";
 import { lang, t, tt } from "../../common/i18n";
 import { theme } from "../../common/theme";
 import { DeviceLegend, reads, said } from "../../common/devicelegend";
-import { createMap, DEVICE_BY, deviceLayers, fieldLayers, type DeviceAnswer, type DeviceBy, type DeviceField, type DevicePoint, type TwinMap } from "../../mapkit";
+import { createMap, DEVICE_BY, deviceLayers, Draw, fieldLayers, PolygonLayer, rgba, ringOf, type DeviceAnswer, type DeviceBy, type DeviceField, type DevicePoint, type TwinMap } from "../../mapkit";
 import * as s from "../state";
+import { AreaCard, type LonLat } from "./pickarea";
 import { Crumb } from "./stats";
 import type { Product } from "./types";
 
@@ -23,6 +24,11 @@ export function DeviceMap() {
   const [data, setData] = useState<DeviceAnswer | null>(null);
   const [bands, setBands] = useState<DeviceField | null>(null);
   const [tip, setTip] = useState<{ x: number; y: number; of: DevicePoint } | null>(null);
+  const [ring, setRing] = useState<LonLat[] | null>(null);
+  const [drawing, setDrawing] = useState(false);
+  const drawn = useRef<Draw | null>(null);
+  const busy = useRef(false);
+  busy.current = drawing || ring !== null;
   const [zoom, setZoom] = useState(s.config.value.zoom);
   const answer = useRef<DeviceAnswer | null>(null);
   answer.current = data;
@@ -35,12 +41,20 @@ export function DeviceMap() {
     const twin = createMap({ container: host.current!, theme: theme.value, lang: lang.value, center: c.center, zoom: c.zoom });
     made.current = twin;
     const hit = (e: { point: { x: number; y: number } }) => twin.pick(e.point.x, e.point.y, ["devices-dots", "devices-loud-ground"])?.object as DevicePoint | undefined;
-    twin.map.on("click", (e) => { const of = hit(e); if (of) s.go(`devices/${of.product}/${encodeURIComponent(of.device)}`); });
+    twin.map.on("click", (e) => { if (busy.current) return; const of = hit(e); if (of) s.go(`devices/${of.product}/${encodeURIComponent(of.device)}`); });
     twin.map.on("mousemove", (e) => { const of = hit(e); twin.map.getCanvas().style.cursor = of ? "pointer" : ""; setTip(of ? { x: e.point.x, y: e.point.y, of } : null); });
     twin.map.on("zoomend", () => setZoom(Math.round(twin.map.getZoom() * 2) / 2));
     return () => { twin.map.remove(); made.current = null; };
   }, []);
   useEffect(() => made.current?.setTheme(theme.value, lang.value), [theme.value, lang.value]);
+  const show = (shape: LonLat[] | null) => made.current?.setGroup("area", shape && shape.length > 2 ? [new PolygonLayer<LonLat[]>({ id: "area", data: [shape], getPolygon: (r) => r, getFillColor: rgba(theme.value, "selected", 26), stroked: true, lineWidthUnits: "pixels", getLineWidth: 2, getLineColor: rgba(theme.value, "selected", 220) })] : []);
+  const pick = () => {
+    drawn.current?.end();
+    setRing(null);
+    setDrawing(true);
+    drawn.current = new Draw(made.current!.map, "polygon", { change: (points, mode) => show(ringOf(points, mode)), done: (points, mode) => { const shape = ringOf(points, mode); setDrawing(false); setRing(shape); show(shape); }, cancel: () => { setDrawing(false); show(null); } });
+  };
+  const leave = () => { setRing(null); show(null); };
   useEffect(() => {
     const query = new URLSearchParams();
     if (key) query.set("product", key);
@@ -72,6 +86,7 @@ export function DeviceMap() {
         <div class="spans" role="group" aria-label={t("dev.map.by")}>{DEVICE_BY.map((k) => <button class="btn" aria-pressed={by === k} onClick={() => setBy(k)}>{t(`wdev.by.${k}`)}</button>)}</div>
         {by === "value" && <label class="field"><span>{t("prod.property")}</span><select id="map-property" value={prop || model?.main || ""} onChange={(e) => setProp(e.currentTarget.value)}>{numbers.map((p) => <option value={p.name}>{tt(p.title)}</option>)}</select></label>}
         {by === "value" && <label class="check"><input type="checkbox" checked={lines} onChange={(e) => setLines(e.currentTarget.checked)} />{t("dev.map.lines")}</label>}
+        {s.session.value.acts.includes("device.command") && !moment && <button class="btn" data-do="area" aria-pressed={drawing} onClick={pick}><Icon name="pentagon" />{t(drawing ? "area.drawing" : "area.pick")}</button>}
         <DeviceLegend by={by} meta={data?.property ?? null} points={data?.points ?? []} />
       </section>
       <section class={`timebar${moment ? " past" : ""}`}>
@@ -79,7 +94,8 @@ export function DeviceMap() {
         <input type="range" min={0} max={72} step={0.25} value={72 - hours} aria-label={t("dev.map.time")} aria-valuetext={moment ? local : t("live.now")} onInput={(e) => setHours(72 - Number(e.currentTarget.value))} />
         <b>{moment ? local : stamp(data?.at ?? Date.now())}</b>
       </section>
-      {tip && <div class="maptip" style={{ left: `${tip.x + 14}px`, top: `${tip.y + 14}px` }}><b>{tip.of.name}</b><span>{reads(tip.of, by, data?.property ?? null)}</span><span class="muted small">{t(`dev.state.${tip.of.state}`)}{tip.of.at && ` · ${stamp(tip.of.at)}`}</span></div>}
+      {ring && model && data && <AreaCard ring={ring} points={data.points} product={model} onClose={leave} />}
+      {tip && !drawing && <div class="maptip" style={{ left: `${tip.x + 14}px`, top: `${tip.y + 14}px` }}><b>{tip.of.name}</b><span>{reads(tip.of, by, data?.property ?? null)}</span><span class="muted small">{t(`dev.state.${tip.of.state}`)}{tip.of.at && ` · ${stamp(tip.of.at)}`}</span></div>}
     </div>
   );
 }
