@@ -15,7 +15,7 @@ export const busy = signal("");
 export const why = signal("");
 
 export const mayWrite = (): boolean => s.session.value.acts.includes("policy.write");
-export const changed = computed(() => !!one.value && !!draft.value && JSON.stringify(one.value.document) !== JSON.stringify(draft.value));
+export const changed = computed(() => !!one.value && !!draft.value && (one.value.version === 0 || JSON.stringify(one.value.document) !== JSON.stringify(draft.value)));
 const base = () => `/api/v1/policies/${one.value!.kind}/${encodeURIComponent(one.value!.key)}`;
 
 export async function loadList(): Promise<void> {
@@ -40,6 +40,15 @@ export async function follow(): Promise<void> {
   if (!key) return;
   const got = await get<Flow>(`/api/v1/policies/process/${encodeURIComponent(key)}/flow?days=30`).catch(() => null);
   if (got && one.value?.key === key) flow.value = got;
+}
+
+/** Begin a new document as a copy of the one that is open; nothing runs until it is published. */
+export function begin(key: string, title: { zh: string; en: string }): void {
+  const of = one.value!;
+  trial.value = null;
+  draft.value = { ...structuredClone(draft.value!), key, title };
+  one.value = { ...of, key, version: 0, versions: [] };
+  void check();
 }
 
 let timer = 0;
@@ -78,6 +87,7 @@ export async function publish(note: string): Promise<boolean> {
     const done = await post<{ version: number; changed: boolean }>(`${base()}/publish`, { document: draft.value, note });
     s.tell(t(done.changed ? "pol.published" : "pol.same", { v: done.version }));
     await Promise.all([show(one.value!.kind, one.value!.key), loadList()]);
+    s.go(`policies/${one.value!.kind}/${one.value!.key}`);
     return true;
   } catch (e) { s.tell((e as Error).message, true); return false; } finally { busy.value = ""; }
 }
