@@ -10,14 +10,14 @@ SET = "/api/v1/policies/indicators/sanitation"
 
 
 def draft(api: Api, **new: Any) -> dict[str, Any]:
-    doc: dict[str, Any] = api.get(SET, "admin").json()["document"]
+    doc: dict[str, Any] = api.get(SET, "commander").json()["document"]
     doc["indicators"]["tried"] = {
         "group": next(iter(doc["groups"])), "title": {"zh": "试", "en": "Tried"}, **new,
     }  # fmt: skip
     return doc
 
 
-def tried(api: Api, doc: dict[str, Any], user: str = "admin", name: str = "tried") -> Any:
+def tried(api: Api, doc: dict[str, Any], user: str = "commander", name: str = "tried") -> Any:
     return api.post(f"{SET}/trial", {"document": doc, "name": name}, user)
 
 

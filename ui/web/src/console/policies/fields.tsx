@@ -32,7 +32,7 @@ export function Field({ label, children, wide, path }: { label: string; children
 
 /** A line of text; with `empty` an emptied one is taken out of the draft. */
 export function Text({ path, label, keep, ...more }: { path: Path; label: string; keep?: boolean; placeholder?: string }) {
-  return <input aria-label={label} {...fault(path)} {...more} value={String(at(path) ?? "")} onChange={(e) => p.put(path, e.currentTarget.value || (keep ? "" : undefined))} />;
+  return <input aria-label={label} {...fault(path)} {...more} value={String(at(path) ?? "")} onInput={(e) => p.put(path, e.currentTarget.value || (keep ? "" : undefined))} />;
 }
 
 export function Amount({ path, label, min, max, step }: { path: Path; label: string; min?: number; max?: number; step?: number | "any" }) {
@@ -41,7 +41,7 @@ export function Amount({ path, label, min, max, step }: { path: Path; label: str
 
 export function Code({ path, label, rows = 2 }: { path: Path; label: string; rows?: number }) {
   const mark = fault(path);
-  return <textarea rows={rows} spellcheck={false} aria-label={label} {...mark} class={`code ${mark.class}`} value={String(at(path) ?? "")} onChange={(e) => p.put(path, e.currentTarget.value || undefined)} />;
+  return <textarea rows={rows} spellcheck={false} aria-label={label} {...mark} class={`code ${mark.class}`} value={String(at(path) ?? "")} onInput={(e) => p.put(path, e.currentTarget.value || undefined)} />;
 }
 
 export function Both({ path, label }: { path: Path; label: string }) {
