@@ -92,21 +92,23 @@ function Live({ name }: { name: string }) {
   const [why, setWhy] = useState("");
   const doc = p.draft.value;
   useEffect(() => {
-    if (!p.mayWrite()) return;
+    // What is wrong is told at its field; only a sound draft is counted.
+    if (!p.mayWrite() || (p.changed.value && p.looked.value !== doc) || p.checked.value?.faults.length) return;
     let stale = false;
     const timer = setTimeout(() => {
       post<Trial>(`/api/v1/policies/indicators/${encodeURIComponent(p.one.value!.key)}/trial`, { document: doc, name }).then((one) => { if (!stale) { setGot(one); setWhy(""); } }, (e: Error) => { if (!stale) setWhy(e.message); });
-    }, 600);
+    }, 100);
     return () => { stale = true; clearTimeout(timer); };
-  }, [doc, name]);
+  }, [doc, name, p.looked.value]);
   if (!p.mayWrite()) return null;
+  const wrong = faultAt(["indicators", name]) || why;
   const unit = tt(at(["indicators", name, "unit"]) as never);
   const decimals = Number(at(["indicators", name, "decimals"]) ?? 1);
   const bars = (got?.by_district ?? []).filter((d) => d.value !== null).sort((a, b) => b.value! - a.value!).slice(0, 8).map((d) => ({ key: d.code, label: placed(d.name) ?? d.code, value: d.value! }));
   return (
     <section class={`indlive ${got?.level ?? ""}`} aria-label={t("pol.ind.live")} aria-live="polite" data-live={name}>
       <h3>{t("pol.ind.live")}</h3>
-      {why ? <p class="wrong small">{why}</p> : !got ? <p class="muted small">{t("panel.wait")}</p> : <>
+      {wrong ? <p class="wrong small">{wrong}</p> : !got ? <p class="muted small">{t("panel.wait")}</p> : <>
         <p class="value"><b>{got.value === null ? "—" : num(got.value, decimals)}</b><span class="muted">{unit}</span></p>
         <p class="muted small">{t("pol.ind.was", { n: got.was === null ? "—" : num(got.was, decimals) })} · {t("pol.ind.took", { ms: num(got.took_ms) })}</p>
         {bars.length > 0 && <><h4>{t("pol.ind.districts")}</h4><Bars bars={bars} /></>}

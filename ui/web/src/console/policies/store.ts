@@ -9,6 +9,8 @@ export const list = signal<Listed[]>([]);
 export const one = signal<One | null>(null);
 export const draft = signal<Doc | null>(null);
 export const checked = signal<Checked | null>(null);
+/** The draft that checking has looked at. */
+export const looked = signal<Doc | null>(null);
 export const trial = signal<Trial | null>(null);
 export const flow = signal<Flow | null>(null);
 export const busy = signal("");
@@ -72,7 +74,9 @@ export function take(doc: Doc): void {
 
 export async function check(): Promise<void> {
   if (!one.value || !draft.value || !mayWrite()) return;
+  const doc = draft.value;
   try { checked.value = await post<Checked>(`${base()}/check`, { document: draft.value }); } catch (e) { checked.value = { faults: [{ path: [], why: (e as Error).message }], warnings: [] }; }
+  looked.value = doc;
 }
 
 export async function simulate(days: number): Promise<void> {
