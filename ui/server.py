@@ -19,6 +19,7 @@ from services.web.access import Access
 from services.web.auth import current_actor
 from twin.errors import NotFound
 from twin.scope import Actor
+from twin.settings import settings
 
 DIST = Path(__file__).parent / "web" / "dist"
 PAGES = ("wall", "patrol", "console", "board")
@@ -103,7 +104,17 @@ def page(request: Request, visitor: Visitor) -> Response:
     """Return a page to somebody who has logged in; others go to the log-in page."""
     if visitor.anonymous:
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
-    return bundle(request, f"{request.url.path.strip('/')}.html", REVALIDATE)
+    name = request.url.path.strip("/")
+    early = {"Link": _first_style(request)} if name == "wall" else {}
+    return bundle(request, f"{name}.html", REVALIDATE, **early)
+
+
+def _first_style(request: Request) -> str:
+    """Name the style that the wall will ask for, so that it is on its way before the script is."""
+    theme = request.query_params.get("theme") or request.cookies.get("look.wall")
+    lang = request.query_params.get("lang") or request.cookies.get("look.lang", settings().lang)
+    said = f"{'day' if theme == 'day' else 'night'}.json?lang={'en' if lang == 'en' else 'zh-CN'}"
+    return f"</styles/{said}&shown=1>; rel=preload; as=fetch; crossorigin"
 
 
 @router.get("/console")

@@ -197,6 +197,7 @@ def _areas(ground: Land, seed: int) -> tuple[Rows, Rows]:
             if name.endswith("乡")
             else "zone"
         )
+        row["name_en"] = names.english(name)
         row["area_km2"] = round(row["geom"].area / 1e6, 2)
         row["approximate"] = True
     return districts, streets

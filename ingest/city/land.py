@@ -138,15 +138,32 @@ def _waters(
 ) -> list[dict[str, Any]]:
     gen = rng(seed, 2)
     out = [
-        {"name": r["zh"], "type": "river", "grade": "city", "geom": rivers[r["zh"]]}
+        {
+            "name": r["zh"],
+            "name_en": r["en"],
+            "type": "river",
+            "grade": "city",
+            "geom": rivers[r["zh"]],
+        }
         for r in said["rivers"]
     ]
-    out.append({"name": said["sea"]["zh"], "type": "sea", "grade": "city", "geom": sea})
+    sea_of = said["sea"]
+    out.append(
+        {"name": sea_of["zh"], "name_en": sea_of["en"], "type": "sea", "grade": "city", "geom": sea}
+    )
     taken = shapely.union_all([*rivers.values(), sea])
     for lake in said["lakes"]:
         x, y = plane([lake["lon"], lake["lat"]])
         made = blob(float(x), float(y), lake["radius_m"], lake["wobble"], gen, 90)
-        out.append({"name": lake["zh"], "type": "lake", "grade": "city", "geom": made})
+        out.append(
+            {
+                "name": lake["zh"],
+                "name_en": lake["en"],
+                "type": "lake",
+                "grade": "city",
+                "geom": made,
+            }
+        )
         taken = shapely.union(taken, made)
     for canal in said["canals"]:
         curve = smooth(plane(canal["line"]), 150)
@@ -156,7 +173,15 @@ def _waters(
         )
         made = shapely.difference(ribbon(curve, canal["width_m"]), taken)
         kind = "canal" if canal["width_m"][0] >= 40 else "creek"
-        out.append({"name": canal["zh"], "type": kind, "grade": canal["grade"], "geom": made})
+        out.append(
+            {
+                "name": canal["zh"],
+                "name_en": canal["en"],
+                "type": kind,
+                "grade": canal["grade"],
+                "geom": made,
+            }
+        )
         taken = shapely.union(taken, made)
     return out
 

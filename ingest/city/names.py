@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from pypinyin import Style, lazy_pinyin
 
 from ingest.city.plane import facts
 
@@ -50,6 +51,25 @@ def roads(gen: np.random.Generator, eastward: np.ndarray, long: np.ndarray) -> l
 def _two(gen: np.random.Generator) -> str:
     a, b = int(gen.integers(len(_LETTERS_A))), int(gen.integers(len(_LETTERS_B)))
     return _LETTERS_A[a] + _LETTERS_B[b]
+
+
+# What the last characters of a street's or town's name say, the longest first.
+_ENDS = {
+    "中国（上海）自由贸易试验区（保税片区）": "Shanghai Free Trade Zone, Bonded Area",
+    "高新技术产业开发区": "High-Tech Zone", "新兴技术开发区": "Technology Zone",
+    "经济技术开发区": "Development Zone", "高科技园区": "High-Tech Park",
+    "现代农业园区": "Farm Park", "出口加工区": "Export Zone", "工业园区": "Industrial Park",
+    "工业区": "Industrial Zone", "开发区": "Development Zone", "旅游区": "Tourist Zone",
+    "度假区": "Resort", "园区": "Park", "街道": "Subdistrict", "农场": "Farm",
+    "林场": "Forest Farm", "镇": "Town", "乡": "Township",
+}  # fmt: skip
+
+
+def english(name: str) -> str:
+    """Return the English name of a street or town: what it is called in pinyin, what it is in a word."""
+    end = next((end for end in _ENDS if name.endswith(end)), "")
+    called = "".join(lazy_pinyin(name.removesuffix(end), style=Style.NORMAL, v_to_u=True))
+    return f"{called.capitalize()} {_ENDS.get(end, '')}".strip()
 
 
 def street(gen: np.random.Generator) -> str:

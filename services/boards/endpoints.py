@@ -19,11 +19,12 @@ router = APIRouter(prefix="/api/v1", tags=["boards"])
 
 @router.get("/indicators")
 def indicators(person: Person, at: Moment = None) -> dict[str, Any]:
-    """Return the six indicator cards."""
+    """Return the cards of the wall's strip, now or at a moment."""
     person.need("event.read")
-    then = moment(at) or datetime.now(UTC)
+    then = moment(at)
     with db.engine("app").connect() as conn:
-        return {"at": then, "cards": service.indicators(conn, person, then)}
+        cards = service.strip(conn, person, then)
+    return {"at": then or datetime.now(UTC), "cards": cards}
 
 
 @router.get("/timeline")
@@ -48,7 +49,8 @@ def boards(person: Person) -> dict[str, Any]:
     """Return the boards that are composed: their cards and sections in order."""
     person.need("event.read")
     with db.engine("app").connect() as conn:
-        return {"boards": composed.boards(conn)}
+        listed = [one for one in composed.boards(conn) if one["key"] != service.STRIP]
+        return {"boards": listed}
 
 
 @router.get("/boards/{topic}")

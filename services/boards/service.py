@@ -3,129 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from twin import calendar, cases, positions
+from twin import boards, calendar, cases
 from twin.eventview import PROCESS
+from twin.indicators import view
+from twin.indicators.model import Indicator
+from twin.indicators.published import running
+from twin.indicators.values import Figure, Reader
 from twin.scope import Actor, scope_sql
 
-_COUNTS = """
-select
-  count(*) filter (where opened_at <= :t and (closed_at is null or closed_at > :t)) as open,
-  count(*) filter (where opened_at <= :t and (closed_at is null or closed_at > :t)
-    and severity = 1) as critical,
-  count(*) filter (where opened_at > :day and opened_at <= :t) as opened,
-  count(*) filter (where closed_at > :day and closed_at <= :t and state = 'closed') as closed,
-  count(*) filter (where closed_at > :week and closed_at <= :t and state = 'closed') as closed_week,
-  count(*) filter (where closed_at > :week and closed_at <= :t and state = 'closed'
-    and coalesce((data->>'reworks')::int, 0) > 0) as reworked_week,
-  percentile_cont(0.5) within group (order by extract(epoch from closed_at - opened_at))
-    filter (where closed_at > :week and closed_at <= :t and state = 'closed') as median_s,
-  count(*) filter (where opened_at > :before
-    and opened_at <= :before + (cast(:t as timestamptz) - :day)) as opened_before
-from twin."case" c where process = :process and
-"""
+STRIP, MOST_CARDS = "wall", 6
+_YESTERDAY = {"zh": "较昨日同时", "en": "vs. same time yesterday"}
 
 
-def indicators(conn: Connection, actor: Actor, moment: datetime) -> list[dict[str, Any]]:
-    """Return the six cards of the wall as they were at a moment: what the lists then showed."""
-    day = _midnight(moment)
-    params = {"t": moment, "day": day, "before": day - timedelta(days=1), "process": PROCESS,
-              "week": moment - timedelta(days=7)}  # fmt: skip
-    scope, more = scope_sql(actor, "c", cases.LEVEL)
-    row = conn.execute(text(_COUNTS + scope), params | more).one()
-    still = _standing(conn, actor, moment)
-    late = sum(1 for c in still if c["due_at"] and c["due_at"] < moment)
-    crews, heard, free = _crews(conn, actor, moment, still)
-    events = "/api/v1/events?state="
-    return [
-        _card("open", "在办事件", "Open events", row.open, "件", events + "open",
-              level="bad" if row.critical else "none",
-              delta=row.critical, base=("其中特急", "critical")),
-        _card("late", "超时未办", "Late", late, "件", events + "open",
-              level="bad" if late else "good"),
-        _card("opened", "今日上报", "Reported today", row.opened, "件", events + "all",
-              delta=row.opened - row.opened_before, base=("较昨日同时", "vs. same time yesterday")),
-        _card("closed", "今日办结", "Closed today", row.closed, "件", events + "closed"),
-        _card("median", "近七日办结中位用时", "Median time to close, 7 days",
-              round(row.median_s / 60) if row.median_s is not None else None, "分",
-              events + "closed", delta=row.closed_week, base=("依据件数", "events counted")),
-        _card("crews", "可用班组", "Crews free", free, "组", "/api/v1/movers", delta=crews,
-              base=("全部", "of all"), level="warn" if crews and not heard else "none"),
-    ]  # fmt: skip
+def strip(conn: Connection, actor: Actor, moment: datetime | None) -> list[dict[str, Any]]:
+    """Return the cards of the wall's strip: declared indicators, at any second as the lists then showed."""
+    said = next((one for one in boards.boards(conn) if one["key"] == STRIP), None)
+    cards = said["cards"][:MOST_CARDS] if said else []
+    known = running(conn)
+    day = (moment or datetime.now(UTC)).astimezone(calendar.ZONE).date()
+    reader = Reader(conn, known, actor, day)
+    figures = reader.at([one["indicator"] for one in cards if one["indicator"] in known.indicators],
+                        moment)  # fmt: skip
+    return [_card(one, known.one(one["indicator"]), figures[one["indicator"]])
+            for one in cards if one["indicator"] in figures]  # fmt: skip
 
 
-def _crews(
-    conn: Connection, actor: Actor, moment: datetime, still: list[dict[str, Any]]
-) -> tuple[int, int, int]:
-    """Return how many crews there are, were heard within ten minutes, and had nothing in hand."""
-    scope, more = scope_sql(actor, "t", cases.LEVEL)
-    mine = set(
-        conn.scalars(
-            text(
-                f"select t.code from twin.thing t where kind = 'crew' and gone_at is null and {scope}"
-            ),
-            more,
-        )
-    )
-    since = moment - timedelta(minutes=10)
-    fixes = positions.now(conn) if _is_now(moment) else positions.at(conn, moment)
-    heard = {r.code for r in fixes if r.code in mine and r.at > since}
-    busy = {c["holder"] for c in still if c["state"] in ("dispatched", "handling")}
-    return len(mine), len(heard), len(heard - busy)
-
-
-def _standing(conn: Connection, actor: Actor, moment: datetime) -> list[dict[str, Any]]:
-    """Return state, holder and deadline of each open event, now or as the journal had them."""
-    if not _is_now(moment):
-        then = cases.at_moment(conn, actor, moment)
-        return [{**c, "due_at": c["due_at"] and datetime.fromisoformat(c["due_at"])} for c in then]
-    scope, more = scope_sql(actor, "c", cases.LEVEL)
-    rows = conn.execute(
-        text(
-            'select state, holder, due_at from twin."case" c '
-            f"where closed_at is null and process = :process and {scope}"
-        ),
-        {"process": PROCESS, **more},
-    )
-    return [dict(r._mapping) for r in rows]
-
-
-def _is_now(moment: datetime) -> bool:
-    return datetime.now(UTC) - moment < timedelta(seconds=10)
-
-
-def _card(
-    key: str,
-    zh: str,
-    en: str,
-    value: Any,
-    unit: str,
-    url: str,
-    *,
-    delta: Any = None,
-    base: tuple[str, str] | None = None,
-    level: str = "none",
-) -> dict[str, Any]:
-    units = {"件": "events", "分": "min", "组": "crews"}
-    return {
-        "key": key,
-        "title": {"zh": zh, "en": en},
-        "value": value,
-        "unit": {"zh": unit, "en": units[unit]},
-        "delta": delta,
-        "delta_base": {"zh": base[0], "en": base[1]} if base else None,
-        "level": level,
-        "list": url,
-    }
-
-
-def _midnight(moment: datetime) -> datetime:
-    local = moment.astimezone(calendar.ZONE)
-    return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+def _card(said: Mapping[str, Any], one: Indicator, figure: Figure) -> dict[str, Any]:
+    made = view.card(one, figure)
+    if one.window is not None and one.window.days == 1:
+        made["delta_base"] = _YESTERDAY
+    return made | {"title": said.get("title") or one.title,
+                   "level": made["level"] if said.get("thresholds") else "none"}  # fmt: skip
 
 
 def bins(

@@ -15,10 +15,8 @@ from twin.indicators import measuring
 from twin.indicators.model import Indicator, evaluate, references
 from twin.indicators.published import Running, running
 from twin.indicators.values import Figure, Reader
+from twin.indicators.view import card, rounded
 from twin.scope import Actor
-
-_YESTERDAY = {"zh": "较昨日", "en": "vs. yesterday"}
-_BEFORE = {"zh": "较上期", "en": "vs. the period before"}
 
 
 def board(
@@ -39,37 +37,8 @@ def board(
         for key, title in doc["groups"].items()
         if topic in (None, doc["topic"])
     ]
-    shown = [_shown(one, figures[one.key]) for one in mine if one.key in figures]
+    shown = [card(one, figures[one.key]) for one in mine if one.key in figures]
     return {"topic": topic, "day": day, "groups": groups, "indicators": shown}
-
-
-def _shown(one: Indicator, figure: Figure) -> dict[str, Any]:
-    delta = None
-    if figure.value is not None and figure.was is not None:
-        delta = _round(one, figure.value - figure.was)
-    return {
-        "key": one.key,
-        "title": one.title,
-        "group": f"{one.key.partition('.')[0]}.{one.group}",
-        "unit": one.unit,
-        "value": _round(one, figure.value),
-        "decimals": one.decimals,
-        "target": one.target,
-        "warn": one.warn,
-        "better": one.better,
-        "level": one.level(figure.value),
-        "delta": delta,
-        "delta_base": _YESTERDAY if one.window is None else _BEFORE,
-        "trend": [[day, _round(one, value)] for day, value in figure.trend],
-        "at": figure.at,
-        "document": one.document,
-        "verified": one.verified,
-        "things": None if one.formula else f"/api/v1/indicators/{one.key}/things",
-    }
-
-
-def _round(one: Indicator, value: float | None) -> float | None:
-    return None if value is None else round(value, one.decimals)
 
 
 def one(
@@ -83,18 +52,18 @@ def one(
     called = names.things(conn)
     places = {
         f"by_{by}": [
-            {"code": code, "name": called.get(code, code), "value": _round(found, value),
+            {"code": code, "name": called.get(code, code), "value": rounded(found, value),
              "level": found.level(value)}
             for code, value in sorted(reader.by_place(key, by).items())
         ]
         for by in ("district", "street")
     }  # fmt: skip
     return {
-        **_shown(found, figures[key]),
+        **card(found, figures[key]),
         "definition": found.doc,
         "formula": found.formula,
         "window": _window(found, day),
-        "parts": [_shown(known.one(n), figures[n]) for n in found.needs() if n in figures],
+        "parts": [card(known.one(n), figures[n]) for n in found.needs() if n in figures],
         "lineage": [_origin(conn, part) for part in known.parts(key).values()],
         **places,
     }
@@ -120,7 +89,7 @@ def areas(
     rows = conn.execute(asked, {"codes": list(values), "tolerance": _TOLERANCE[by]})
     features = [
         {"type": "Feature", "geometry": row.shape,
-         "properties": {"code": row.code, "name": row.name, "value": _round(found, values[row.code]),
+         "properties": {"code": row.code, "name": row.name, "value": rounded(found, values[row.code]),
                         "level": found.level(values[row.code])}}
         for row in rows
     ]  # fmt: skip
@@ -231,5 +200,5 @@ def _item(known: Running, item: Mapping[str, Any], figure: Figure | None) -> dic
     # What is shown is rounded; whether it is reached is told by what it is.
     exact = figure.value
     reached = None if exact is None or target is None else exact * sign >= target * sign
-    return {**item, "value": _round(one, exact), "unit": one.unit, "reached": reached, "at": figure.at,
+    return {**item, "value": rounded(one, exact), "unit": one.unit, "reached": reached, "at": figure.at,
             "formula": one.formula, "definition": one.doc}  # fmt: skip

@@ -30,13 +30,17 @@ def places(conn: sa.Connection, actor: Actor) -> str:
     return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
 
 
+def _english(table: sa.Table) -> sa.ColumnElement[Any]:
+    """Return the English name of a place, where its kind has one."""
+    return (table.c.name_en if "name_en" in table.c else sa.null()).label("name_en")
+
+
 def _of(conn: sa.Connection, kind: Kind, actor: Actor) -> list[dict[str, Any]]:
     table = tables.table(kind)
     point = sa.func.public.ST_PointOnSurface(table.c.geom)
-    english = table.c.name_en if "name_en" in table.c else sa.null()
     rows = conn.execute(
         sa.select(
-            table.c.num, table.c.name, english.label("name_en"),
+            table.c.num, table.c.name, _english(table),
             sa.func.public.ST_X(point).label("lon"), sa.func.public.ST_Y(point).label("lat"),
             (sa.func.public.ST_Area(table.c.geom) * SQUARE_DEGREE_M2).label("rank"),
         ).where(visible(actor, table, kind), table.c.name != "")
@@ -54,7 +58,7 @@ def _along(conn: sa.Connection, kind: Kind, actor: Actor) -> list[dict[str, Any]
     point = f.ST_PointOnSurface(piece)
     rows = conn.execute(
         sa.select(
-            table.c.num, table.c.name, sa.null().label("name_en"),
+            table.c.num, table.c.name, _english(table),
             f.ST_X(point).label("lon"), f.ST_Y(point).label("lat"), area.label("rank"),
         ).select_from(table.join(grid, sa.true()))
         .where(visible(actor, table, kind), table.c.name != "", area > LONG_WATER_M2,

@@ -22,6 +22,8 @@ FLAGS = [
 # Software GL: small scenes, or a page spends its time on pixels nobody looks at.
 WALL = {"width": 1280, "height": 760}
 PHONE = {"width": 390, "height": 844}
+# What a browser without a graphics card, or one on a busy machine, says of itself.
+NOT_OURS = ("GPU stall due to ReadPixels", "preloaded using link preload but not used")
 CENTRE = "12.5/31.2304/121.4737"
 
 
@@ -44,10 +46,21 @@ class Screen:
         self.page = page
         self.foreign: list[str] = []
         self.errors: list[str] = []
+        self.refused: list[str] = []
         page.on("request", lambda r: self._asked(r.url, own))
         page.on("websocket", lambda w: self._asked(w.url, own))
+        page.on(
+            "response",
+            lambda r: self.refused.append(f"{r.status} {r.url}") if r.status >= 400 else None,
+        )
         page.on("pageerror", lambda e: self.errors.append(str(e)))
-        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        page.on("console", self._said)
+
+    def _said(self, message: Any) -> None:
+        if message.type == "error" or (
+            message.type == "warning" and not any(word in message.text for word in NOT_OURS)
+        ):
+            self.errors.append(message.text)
 
     def _asked(self, url: str, own: str) -> None:
         said = urlsplit(url)
@@ -62,8 +75,17 @@ class Screen:
         """Wait until the expression is true; asked from here, for the page's policy forbids eval."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(script, value):
-            assert time.monotonic() < end, f"not within {seconds} s: {script} {value or ''}"
+            assert time.monotonic() < end, (
+                f"not within {seconds} s: {script} {value or ''}; {self.said()}"
+            )
             time.sleep(0.03)
+
+    def said(self) -> str:
+        """Return what the page has told so far, for the sentence of a failure."""
+        toasts = self.page.evaluate(
+            "[...document.querySelectorAll('[role=alert], [role=status]')].map(e => e.textContent)"
+        )
+        return f"errors {self.errors}, refused {self.refused}, told {toasts}"
 
     def clean(self) -> None:
         """Nothing failed and nothing left the installation."""

@@ -121,7 +121,7 @@ def test_indicators_count_what_the_lists_show(api: Api) -> None:
     cards = {c["key"]: c for c in api.get("/api/v1/indicators").json()["cards"]}
     assert len(cards) == 6
     listed = api.get("/api/v1/events", state="open").json()["total"]
-    assert cards["open"]["value"] == listed
+    assert cards["events.open"]["value"] == listed
     bins = api.get("/api/v1/timeline", bins=24).json()["bins"]
     assert len(bins) == 24
     assert sum(b["opened"] for b in bins) == api.get("/api/v1/events", state="all").json()["total"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from twin.scope import Actor, readable
 _ZONE = str(calendar.ZONE)
 
 
-def source(conn: Connection, said: Mapping[str, str]) -> Source:
+def source(conn: Connection, said: Mapping[str, str], moment: datetime | None = None) -> Source:
     """Return what an indicator counts; DeclarationError when there is no such kind or product."""
     ((form, name),) = said.items()
     if form == "kind":
@@ -32,7 +32,7 @@ def source(conn: Connection, said: Mapping[str, str]) -> Source:
         if product is not None:
             return sources.of_product(product)
     elif form == "records" and name in sources.OWN:
-        return sources.own(name)
+        return sources.own(name, moment)
     raise DeclarationError("indicators", None, f"of.{form}", f"nothing is called {name}")
 
 
@@ -53,10 +53,12 @@ def may_see(conn: Connection, indicator: Indicator, actor: Actor) -> bool:
 class Statement:
     """The rows of an indicator for an actor on a day, ready to be grouped or listed."""
 
-    def __init__(self, conn: Connection, indicator: Indicator, actor: Actor) -> None:
-        """Compile filters and scope."""
+    def __init__(
+        self, conn: Connection, indicator: Indicator, actor: Actor, moment: datetime | None = None
+    ) -> None:
+        """Compile filters and scope, over what is or over what was at a moment."""
         self.indicator = indicator
-        self.source = source(conn, indicator.of)
+        self.source = source(conn, indicator.of, moment)
         self.where = [self.source.scope(actor)]
         if indicator.where:
             self.where.append(self._filter(indicator.where))
@@ -84,7 +86,7 @@ class Statement:
         known = self.source.properties[window.field]
         if known.type == "date":
             return [known.column >= first, known.column <= last]
-        start, end = midnight(first), midnight(last + timedelta(days=1))
+        start, end = calendar.midnight(first), calendar.midnight(last + timedelta(days=1))
         return [known.column >= start, known.column < end]
 
     def parts(self) -> tuple[Any, Any]:
@@ -143,11 +145,6 @@ class Statement:
 def today() -> date:
     """Return the local day."""
     return datetime.now(calendar.ZONE).date()
-
-
-def midnight(day: date) -> datetime:
-    """Return the moment at which a local day begins."""
-    return datetime.combine(day, time(), calendar.ZONE)
 
 
 def span(indicator: Indicator, last: date) -> tuple[date, date]:

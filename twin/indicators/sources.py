@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -70,6 +71,7 @@ class _Own:
     level: int = 1
     placed: bool = True
     journal: str = ""
+    past: bool = False  # whether the same query says what was at a moment
 
 
 # The same words as on the screens; each is a plain query that an auditor can run.
@@ -85,7 +87,8 @@ _OWN = {
         "jsonb_array_length(coalesce(c.data->'photos', '[]'))::float8 as photos, "
         "extract(epoch from c.closed_at - c.opened_at)::float8 / 3600 as hours, "
         "coalesce(c.due_at < now() and c.closed_at is null, false) as late_now, "
-        "exists (select 1 from twin.journal j where j.subject = c.id and j.action = 'late') as was_late "
+        "exists (select 1 from twin.journal j where j.subject = c.id and j.action = 'late' "
+        "and j.at <= now()) as was_late "
         'from twin."case" c',
         _PLACE | {"process": "text", "state": "text", "category": "text", "holder": "text",
                   "severity": "number", "source": "text", "opened_at": "datetime",
@@ -94,7 +97,16 @@ _OWN = {
                   "reworks": "number",
                   "satisfaction": "text", "complaints": "number", "photos": "number", "hours": "number",
                   "late_now": "boolean", "was_late": "boolean"},
-        level=cases.LEVEL, journal="case",
+        level=cases.LEVEL, journal="case", past=True,
+    ),
+    "crews": _Own(
+        "select t.num, t.code, t.name, t.district, t.street, t.point as geom, "
+        "exists (select 1 from twin.position p where p.num = t.num and p.at <= now() "
+        "and p.at > now() - interval '10 minutes') as heard, "
+        'exists (select 1 from twin."case" c where c.holder = t.code and c.closed_at is null '
+        "and c.state in ('dispatched', 'handling')) as busy "
+        "from twin.thing t where t.kind = 'crew' and t.gone_at is null",
+        _PLACE | {"heard": "boolean", "busy": "boolean"}, level=cases.LEVEL, past=True,
     ),
     "alarms": _Own(
         "select a.num, t.code, t.name, a.district, a.street, a.point as geom, a.rule, a.level::float8 as level, "
@@ -158,11 +170,34 @@ _OWN = {
 OWN = tuple(_OWN)
 
 
-def own(name: str) -> Source:
-    """Return one of the twin's own records."""
+# Cases as they stood: what is closed is as it is now, what was open then is as its newest entry says.
+_CASES_THEN = (
+    '(select k.* from twin."case" k where k.closed_at <= now() union all '
+    'select r.* from twin."case" k cross join lateral (select j.after from twin.journal j '
+    "where j.subject = k.id and j.at <= now() order by j.version desc limit 1) e "
+    "cross join lateral jsonb_populate_record(k, e.after) r "
+    "where k.opened_at <= now() and (k.closed_at is null or k.closed_at > now()))"
+)
+
+
+def keeps_past(said: Mapping[str, str]) -> bool:
+    """Tell whether what an indicator counts can be counted as it was at any second."""
+    name = said.get("records", "")
+    return name in _OWN and _OWN[name].past
+
+
+def _then(sql: str, moment: datetime) -> str:
+    """Return a query over what was at a moment."""
+    at_moment = f"cast('{moment.isoformat()}' as timestamptz)"
+    return sql.replace('twin."case" c', f"{_CASES_THEN} c").replace("now()", at_moment)
+
+
+def own(name: str, moment: datetime | None = None) -> Source:
+    """Return one of the twin's own records, now or as they stood at a moment."""
     said = _OWN[name]
+    sql = said.sql if moment is None else _then(said.sql, moment)
     columns = [sa.column(one, _TYPES[type_]) for one, type_ in said.columns.items()]
-    rows = sa.text(said.sql).columns(*columns).subquery("q")
+    rows = sa.text(sql).columns(*columns).subquery("q")
     known = {one: Property(rows.c[one], type_) for one, type_ in said.columns.items()}
     return Source(name, rows, known, None, said.level, said.placed, said.journal)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from twin.indicators import measuring
+from twin import calendar
+from twin.indicators import measuring, sources
 from twin.indicators.model import Indicator, evaluate
 from twin.indicators.published import Running
 from twin.scope import Actor
@@ -160,6 +161,36 @@ class Reader:
         # No event is none; but a stock that nobody counted on that day is not known.
         known = one.window is not None or part == "now"
         return (0.0, 0.0) if known else (None, None)
+
+    def at(self, keys: Sequence[str], moment: datetime | None) -> dict[str, Figure]:
+        """Return figures to the second: counted on the spot where the past is kept, of the day elsewhere.
+
+        `was` of what is counted since midnight is the same time yesterday; of all else as in `figures`.
+        """
+        found = self.figures(keys)
+        parts: dict[str, Indicator] = {}
+        for key in found:
+            parts |= self.known.parts(key)
+        counted = {k: one for k, one in parts.items() if one.formula is None}
+        exact = {k for k, one in counted.items() if sources.keeps_past(one.of)}
+        before = (moment or datetime.now(UTC)) - timedelta(days=1)
+        sums = {(k, "now"): self._then(counted[k], moment) for k in exact}
+        daily = {k for k in exact if (w := counted[k].window) is not None and w.days == 1}
+        sums |= {(k, "was"): self._then(counted[k], before) for k in daily}
+        for key, figure in found.items():
+            one, mine = self.known.one(key), self.known.parts(key)
+            base = {k for k in mine if mine[k].formula is None}
+            if base <= exact:
+                figure.value = self._value(one, mine, sums, "now")
+            if base <= daily:
+                figure.was = self._value(one, mine, sums, "was")
+        return found
+
+    def _then(self, one: Indicator, moment: datetime | None) -> Parts:
+        day = measuring.today() if moment is None else moment.astimezone(calendar.ZONE).date()
+        statement = measuring.Statement(self.conn, one, self.actor, moment)
+        row = self.conn.execute(statement.grouped((), *measuring.span(one, day))).one_or_none()
+        return (row.num, row.den) if row else (0.0, 0.0)
 
     def by_place(self, key: str, by: str) -> dict[str, float | None]:
         """Return the value in each district or street of the actor's scope."""

@@ -12,6 +12,7 @@ import { lang, setLang, startLang, t, tt } from "../common/i18n";
 import { setTheme, startTheme, theme } from "../common/theme";
 import type { Category, Config, Event, Session } from "../common/types";
 import { watermark } from "../mapkit";
+import { placed } from "../common/places";
 
 interface Listed { title: string; rows: { key: string; title: string; note: string; level?: number; href: string }[]; total: number }
 const REFRESH_MS = 30_000;
@@ -24,7 +25,7 @@ async function events(kind: TileKey, topic: string, categories: Category[]): Pro
   const list = got.events.filter((e) => of.has(e.category) && (kind !== "late" || e.late));
   return {
     title: t(kind === "late" ? "board.late" : kind === "closed" ? "board.done" : "board.open"), total: list.length,
-    rows: list.slice(0, 200).map((e) => ({ key: e.code, title: called(e), level: e.severity, note: [e.district_name, e.street_name, tt(e.state_title), when(e.opened_at)].filter(Boolean).join(" · "), href: onMap(e.code, e.point) })),
+    rows: list.slice(0, 200).map((e) => ({ key: e.code, title: called(e), level: e.severity, note: [placed(e.district_name), placed(e.street_name), tt(e.state_title), when(e.opened_at)].filter(Boolean).join(" · "), href: onMap(e.code, e.point) })),
   };
 }
 
@@ -66,7 +67,7 @@ function Page({ session, categories, layouts, generated }: { session: Session; c
     return () => { old = true; clearInterval(timer); };
   }, [topic]);
   useEffect(() => watermark(document.body, `${session.user} ${tt(session.name)}`), []);
-  const districts = (code: string) => { const d = board?.districts.find((one) => one.code === code); get<{ events: Event[] }>(`/api/v1/events?state=open&district=${code}&limit=200`).then((got) => setListed({ title: d?.name ?? code, total: got.events.length, rows: got.events.map((e) => ({ key: e.code, title: called(e), level: e.severity, note: [e.street_name, tt(e.state_title), when(e.opened_at)].filter(Boolean).join(" · "), href: onMap(e.code, e.point) })) }), failed); };
+  const districts = (code: string) => { const d = board?.districts.find((one) => one.code === code); get<{ events: Event[] }>(`/api/v1/events?state=open&district=${code}&limit=200`).then((got) => setListed({ title: d?.name ?? code, total: got.events.length, rows: got.events.map((e) => ({ key: e.code, title: called(e), level: e.severity, note: [placed(e.street_name), tt(e.state_title), when(e.opened_at)].filter(Boolean).join(" · "), href: onMap(e.code, e.point) })) }), failed); };
   return (
     <div class="board" lang={lang.value}>
       <header class="head">

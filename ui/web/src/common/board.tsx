@@ -7,6 +7,7 @@ import { day, hm, km, num, span } from "./format";
 import { t, tt, type Key } from "./i18n";
 import { Icon } from "./icon";
 import type { Titled } from "./types";
+import { placed } from "./places";
 
 export interface Figures { open: number; urgent: number; late: number; closed: number; in_time: number; median_s: number | null }
 export interface Board {
@@ -69,7 +70,7 @@ export function More({ one, pick }: { one: Indicator; pick?: (one: Indicator) =>
   useEffect(() => { get<Detail>(`/api/v1/indicators/${encodeURIComponent(one.key)}`).then(setDetail, (e: Error) => setWhy(e.message)); }, [one.key]);
   if (why) return <p class="bad small">{t("error.load", { why })}</p>;
   if (!d) return null;
-  const bars = d.by_district.filter((x) => x.value !== null).sort((x, y) => y.value! - x.value!).map((x) => ({ key: x.code, label: x.name ?? x.code, value: x.value! }));
+  const bars = d.by_district.filter((x) => x.value !== null).sort((x, y) => y.value! - x.value!).map((x) => ({ key: x.code, label: placed(x.name) ?? x.code, value: x.value! }));
   return (
     <div class="indicator-more">
       {[d.definition.document, d.formula ?? d.definition.where].filter(Boolean).map((said) => <p class="small muted">{said}</p>)}
@@ -114,7 +115,7 @@ function Section({ part, b, layout, indicators, hooks }: { part: Part; b: Board 
   if (part === "days") return <><h3>{t("board.days")}<span class="key small muted"><i class="opened" />{t("time.opened")}<i class="closed" />{t("time.closed")}</span></h3><Days days={b.days} label={(d) => day(d)} /></>;
   if (part === "categories") return <><h3>{t("board.categories")}<span class="muted small">{t("board.days30")}</span></h3><Bars bars={b.categories.map((c) => ({ key: c.category, label: tt(c.title), value: c.opened }))} /></>;
   if (part === "kinds") return <><h3>{t("board.kinds")}</h3><Bars bars={b.kinds.slice(0, 14).map((k) => ({ key: k.kind, label: tt(k.title), value: k.n }))} pick={hooks.kind} /></>;
-  const districts = b.districts.filter((d) => d.code).slice(0, 16).map((d) => ({ key: d.code, label: d.name ?? d.code, value: d.open, part: d.late, note: share(d) === null ? "" : `${num(share(d)!)}%` }));
+  const districts = b.districts.filter((d) => d.code).slice(0, 16).map((d) => ({ key: d.code, label: placed(d.name) ?? d.code, value: d.open, part: d.late, note: share(d) === null ? "" : `${num(share(d)!)}%` }));
   return <><h3>{t("board.districts")}<span class="muted small">{t("board.districts.key")}</span></h3>{districts.length ? <Bars bars={districts} pick={hooks.district} /> : <p class="muted small">{t("events.none")}</p>}</>;
 }
 

@@ -5,6 +5,7 @@ import { More, type CardSaid, type Detail, type Indicator } from "./board";
 import { Spark } from "./charts";
 import { num } from "./format";
 import { t, tt } from "./i18n";
+import { placed } from "./places";
 
 /** Good, watch, bad: told by shape as well as by colour. */
 const SIGNS = { good: "●", warn: "▲", bad: "◆", none: "" } as const;
@@ -43,7 +44,7 @@ function Ranking({ one }: { one: Indicator }) {
   const [d, setDetail] = useState<Detail | null>(null);
   useEffect(() => { get<Detail>(`/api/v1/indicators/${encodeURIComponent(one.key)}`).then(setDetail, () => setDetail(null)); }, [one.key]);
   const rows = (d?.by_district ?? []).filter((x) => x.value !== null).sort((x, y) => (one.better === "down" ? x.value! - y.value! : y.value! - x.value!)).slice(0, 3);
-  return <ol class="podium small">{rows.map((x) => <li><span class="cut">{x.name ?? x.code}</span><b>{num(x.value!)}</b></li>)}</ol>;
+  return <ol class="podium small">{rows.map((x) => <li><span class="cut">{placed(x.name) ?? x.code}</span><b>{num(x.value!)}</b></li>)}</ol>;
 }
 
 function Card({ said, one, open, toggle }: { said: CardSaid; one: Indicator; open: boolean; toggle(): void }) {

@@ -25,23 +25,24 @@ export function Bars({ bars, pick, most }: { bars: Bar[]; pick?: (key: string) =
 }
 
 /** Two series over days: what came up, what was closed below the line. */
-export function Days({ days, width = 288, height = 84, label }: { days: { day: string; opened: number; closed: number }[]; width?: number; height?: number; label: (day: string) => string }) {
-  // Days before anything was kept say nothing: they are left out, and the first day is written.
-  const first = days.findIndex((d) => d.opened + d.closed > 0);
-  const all = days.length;
-  days = first > 0 ? days.slice(first) : days;
+export function Days({ days, height = 84, label }: { days: { day: string; opened: number; closed: number }[]; height?: number; label: (day: string) => string }) {
+  // Days before anything was kept say nothing: their place stays empty, and the first day is written.
+  const first = Math.max(0, days.findIndex((d) => d.opened + d.closed > 0));
+  const written = new Set([first, days.length - 1, ...(first < 5 ? [Math.floor((first + days.length) / 2)] : [])]);
   const top = Math.max(1, ...days.map((d) => Math.max(d.opened, d.closed)));
-  const [mid, each] = [height / 2, Math.min(44, width / Math.max(1, days.length))];
+  // Across in percent of whatever width there is, up in pixels: letters and gaps stay as they are.
+  const [mid, each] = [height / 2, 100 / Math.max(1, days.length)];
+  const place = (i: number) => (i === 0 ? { x: "0", "text-anchor": "start" as const } : i === days.length - 1 ? { x: "100%", "text-anchor": "end" as const } : { x: `${(i + 0.5) * each}%`, "text-anchor": "middle" as const });
   return (
-    <svg class="days" style={{ maxWidth: `${width * 1.15}px` }} viewBox={`0 0 ${width} ${height + 18}`} role="img" aria-label={days.map((d) => `${label(d.day)} ${d.opened} ${d.closed}`).join("; ")}>
+    <svg class="days" height={height + 18} role="img" aria-label={days.map((d) => `${label(d.day)} ${d.opened} ${d.closed}`).join("; ")}>
       {days.map((d, i) => (
         <g>
-          <rect class="opened" x={i * each + 1.5} width={each - 3} y={mid - (d.opened / top) * (mid - 4)} height={(d.opened / top) * (mid - 4)} />
-          <rect class="closed" x={i * each + 1.5} width={each - 3} y={mid + 1} height={(d.closed / top) * (mid - 4)} />
-          {(i === 0 || (days.length > 4 && (i === days.length - 1 || i === Math.floor(days.length / 2)))) && <text x={i === 0 ? 0 : i * each + each / 2} y={height + 14} text-anchor={i === 0 ? "start" : "middle"}>{i === 0 && days.length < all ? t("board.since", { d: label(d.day) }) : label(d.day)}</text>}
+          <rect class="opened" x={`${(i + 0.08) * each}%`} width={`${each * 0.84}%`} y={mid - (d.opened / top) * (mid - 4)} height={(d.opened / top) * (mid - 4)} />
+          <rect class="closed" x={`${(i + 0.08) * each}%`} width={`${each * 0.84}%`} y={mid + 1} height={(d.closed / top) * (mid - 4)} />
+          {written.has(i) && <text {...place(i)} y={height + 14}>{i === first && first > 0 ? t("board.since", { d: label(d.day) }) : label(d.day)}</text>}
         </g>
       ))}
-      <line x1={0} x2={width} y1={mid} y2={mid} />
+      <line x1="0" x2="100%" y1={mid} y2={mid} />
     </svg>
   );
 }

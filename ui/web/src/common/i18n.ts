@@ -19,6 +19,8 @@ export function setLang(next: Lang, keep = true): void {
   document.documentElement.lang = next;
   document.title = `${t("product")}`;
   if (keep) localStorage.setItem("lang", next);
+  // The server names the style of the first picture in the head of the page: it asks this.
+  document.cookie = `look.lang=${next}; path=/; max-age=31536000; samesite=lax`;
 }
 
 export function t(key: Key, values: Record<string, string | number> = {}): string {

@@ -6,6 +6,7 @@ import { stamp } from "./format";
 import { Icon } from "./icon";
 import { t, tt, type Key } from "./i18n";
 import type { Action, Event } from "./types";
+import { placed } from "./places";
 
 const FIELDS = ["district", "street", "grid", "address", "thing"];
 const SOURCES = new Set(["district", "street", "grid", "road"]);
@@ -13,8 +14,8 @@ const percent = (v: number) => `${Math.round(v * 100)}%`;
 
 function named(ev: Event, field: string): string {
   const of = ev.filled![field]!;
-  if (field === "district") return ev.district_name ?? of.value;
-  if (field === "street") return ev.street_name ?? of.value;
+  if (field === "district") return placed(ev.district_name) ?? of.value;
+  if (field === "street") return placed(ev.street_name) ?? of.value;
   return of.name ? `${of.name} ${of.value}` : of.value;
 }
 

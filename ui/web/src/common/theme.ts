@@ -12,5 +12,6 @@ export function startTheme(screen: string, fallback: Theme): void {
 export function setTheme(next: Theme, screen: string, keep = true): void {
   theme.value = next;
   document.documentElement.dataset.theme = next;
+  document.cookie = `look.${screen}=${next}; path=/; max-age=31536000; samesite=lax`;
   if (keep) localStorage.setItem(`theme.${screen}`, next);
 }

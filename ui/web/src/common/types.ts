@@ -44,7 +44,7 @@ export interface Thing {
 export interface Version { version: number; at: string; actor: string | null; actor_name: Titled | string | null; moved: boolean; action: string; changes: { key: string; title: Titled; before: unknown; after: unknown }[] }
 export interface Found { num: number | null; kind: string; kind_title: Titled; code: string; name: string; district_name: string | null; point: LonLat | null; matched: { field: string; title: Titled; value: string } | null }
 export interface Category { key: string; title: Titled; service_code: string; severity: number; domain: string }
-export interface Card { key: string; title: Titled; value: number | null; unit: Titled | string | null; delta: number | null; delta_base: Titled | string | null; level: "good" | "warn" | "bad" | "none"; list: string | null }
+export interface Card { key: string; title: Titled; value: number | null; unit: Titled | string | null; delta: number | null; delta_base: Titled | string | null; level: "good" | "warn" | "bad" | "none"; decimals: number; target: number | null; trend: [string, number | null][]; things: string | null }
 export interface Bin { from: string; to: string; opened: number; closed: number; late: number }
 export interface Legend { label: Titled; color: string; token?: string; shape: string }
 export interface LayerNode { id: string; title: Titled; kind: string; type: string; visible: boolean; min_zoom: number; legend: Legend[]; style_layers: string[];

@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import "../common/base.css";
 import "./patrol.css";
 import { ActionForm } from "../common/actionform";
+import { Called } from "../common/called";
 import { get, mustSession, Problem, signOut } from "../common/api";
 import { km, span, when, called } from "../common/format";
 import { Icon, Mark } from "../common/icon";
@@ -14,6 +15,7 @@ import type { Action, Config, Event, LonLat, Session } from "../common/types";
 import { createMap, Live, liveAtlas, pydeckLayers, rgba, ScatterplotLayer, type DeckJson, type TwinMap } from "../mapkit";
 import { add, discard, flush, jobs, keep, kept, load, sending } from "./queue";
 import { shrink, size } from "./photo";
+import { placed } from "../common/places";
 
 interface Tasks { crew: { code: string; name: string; point: LonLat | null } | null; tasks: Event[]; asked?: Event[] }
 
@@ -173,7 +175,7 @@ function List() {
             <li key={ev.id}><button data-code={ev.code} onClick={() => show(ev)}>
               <Mark level={ev.severity} size={18} filled={ev.stage < 4} />
               <span class="grow"><span class="line"><b class="cut">{called(ev)}</b><Clock ev={ev} /></span>
-                <span class="line muted"><span class="cut">{ev.street_name ?? ev.address ?? ev.district_name}</span><span>{waiting(ev) ? t("patrol.waiting") : ev.point && mine ? km(distance(mine, ev.point).m) : tt(ev.state_title)}</span></span></span>
+                <span class="line muted"><span class="cut">{placed(ev.street_name) ?? ev.address ?? placed(ev.district_name)}</span><span>{waiting(ev) ? t("patrol.waiting") : ev.point && mine ? km(distance(mine, ev.point).m) : tt(ev.state_title)}</span></span></span>
               <Icon name="chevron-right" size={20} />
             </button></li>
           );
@@ -250,7 +252,7 @@ function Task({ ev }: { ev: Event }) {
     <article class="task">
       <header><button aria-label={t("patrol.back")} onClick={() => show(null)}><Icon name="chevron-left" size={24} /></button><Mark level={ev.severity} size={20} /><h2 class="grow cut">{called(ev)}</h2><Clock ev={ev} /></header>
       <div class="body">
-        <p class="where"><Icon name="map-pin" size={18} />{[ev.district_name, ev.street_name, ev.address].filter(Boolean).join(" ")}</p>
+        <p class="where"><Icon name="map-pin" size={18} />{[placed(ev.district_name), placed(ev.street_name), ev.address].filter(Boolean).join(" ")}</p>
         {way && <p class="where muted"><Icon name="navigation" size={18} />{t("patrol.bearing", { dir: t(`dir.${way.dir}` as Key), d: km(way.m) })}</p>}
         {ev.description && <p>{ev.description}</p>}
         {!!ev.photos?.length && <ul class="photos">{ev.photos.map((p) => <li><img src={p.thumb || p.url} alt={t("event.photos")} /></li>)}</ul>}
@@ -310,6 +312,7 @@ function Patrol() {
       <button class={following.value ? "locate on" : "locate"} aria-label={t("patrol.position")} aria-pressed={following.value} onClick={locate}><Icon name="crosshair" size={22} /></button>
       {config.value.generated && <p class="generated">{t("generated")}</p>}
       <section class="sheet">
+        <Called tell={() => undefined} />
         <Refused />
         {keptAt.value !== null && <p class="kept"><Icon name="wifi-off" size={18} />{t("patrol.kept", { t: when(keptAt.value) })}</p>}
         {ev ? <Task key={ev.id} ev={ev} /> : <List />}

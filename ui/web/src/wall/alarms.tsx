@@ -11,8 +11,10 @@ import { act, acknowledgeAll, alarmByCode, alarms, cards, loadAlarms, setSound, 
 import { CameraRows } from "./cameras";
 import { flyTo } from "./mapview";
 import { around } from "./selectpanel";
+import { Answers, type Notice } from "./planparts";
 import * as s from "./store";
 import { camerasSeeing, type Camera } from "./toolstore";
+import { placed } from "../common/places";
 
 const failed = (why: Error) => s.tell(why.message);
 const unfolded = signal<Set<string>>(new Set());
@@ -33,7 +35,7 @@ function Row({ a, inner }: { a: Alarm; inner?: boolean }) {
         <Mark level={a.severity} filled={rung} size={15} />
         <span class="what">
           <span class="line"><span class="cut title"><span class="sr">{tt(severity(a.severity).title)} </span>{tt(a.rule_title) || a.title}</span><span class={rung ? "small" : "small muted"}>{span((s.shownNow() - Date.parse(a.opened_at)) / 1000)}</span></span>
-          <span class="line muted small"><span class="cut">{[a.district_name, many].filter(Boolean).join(" · ")}</span><span class="state">{a.holder_name && !rung ? tt(a.holder_name) : tt(a.state_title)}</span></span>
+          <span class="line muted small"><span class="cut">{[placed(a.district_name), many].filter(Boolean).join(" · ")}</span><span class="state">{a.holder_name && !rung ? tt(a.holder_name) : tt(a.state_title)}</span></span>
         </span>
       </button>
       {rung && a.actions?.includes("acknowledge") !== false && s.session.value.acts.includes("alarm.handle") && s.moment.value === null && (
@@ -55,7 +57,7 @@ function Group({ card }: { card: AlarmCard }) {
           <Mark level={card.severity} filled={card.ringing > 0} size={15} />
           <span class="what">
             <span class="line"><span class="cut title">{title}</span><b>{num(card.alarms.length)}</b></span>
-            <span class="line muted small"><span class="cut">{[card.key === "rest" ? "" : first.district_name, t("alarms.devices", { n: num(card.standing), m: num(card.members) })].filter(Boolean).join(" · ")}</span><span class="state">{t("alarms.storm")}</span></span>
+            <span class="line muted small"><span class="cut">{[card.key === "rest" ? "" : placed(first.district_name), t("alarms.devices", { n: num(card.standing), m: num(card.members) })].filter(Boolean).join(" · ")}</span><span class="state">{t("alarms.storm")}</span></span>
           </span>
         </button>
         {card.ringing > 0 && s.session.value.acts.includes("alarm.handle") && s.moment.value === null && (
@@ -86,6 +88,7 @@ export function AlarmList() {
 }
 
 interface Detail extends Alarm {
+  notices: Notice[];
   things: { code: string; name: string; kind: string; level: number; value: number | null; since: string; cleared_at: string | null; point: LonLat | null }[];
   story: { seq: number | null; at: string; actor: string; actor_name: Titled | null; title: Titled | null; note: string | null; members: number | null }[];
   action_titles: Record<string, { title: Titled; need: Record<string, { type: string; required?: boolean; title: Titled }> }>;
@@ -138,7 +141,7 @@ export function AlarmCard({ code }: { code: string }) {
         <Actions d={d} done={() => void read()} />
         {d.advice && <p class="advice">{tt(d.advice)}</p>}
         <dl class="facts">
-          <div><dt class="muted">{t("alarms.where")}</dt><dd>{[d.district_name, d.street_name].filter(Boolean).join(" ") || "—"}</dd></div>
+          <div><dt class="muted">{t("alarms.where")}</dt><dd>{[placed(d.district_name), placed(d.street_name)].filter(Boolean).join(" ") || "—"}</dd></div>
           <div><dt class="muted">{t("alarms.since")}</dt><dd>{when(d.since ?? d.opened_at)}</dd></div>
           <div><dt class="muted">{t("alarms.holder")}</dt><dd>{tt(d.holder_name) || t("event.nobody")}</dd></div>
           {d.event && <div><dt class="muted">{t("alarms.event")}</dt><dd><button class="link" onClick={() => s.openEvent(d.event!)}>{d.event}</button></dd></div>}
@@ -149,6 +152,7 @@ export function AlarmCard({ code }: { code: string }) {
             <button class="btn" onClick={() => around(point, 500, ["sensor", "camera"]).catch(failed)}><Icon name="radio" />{t("alarms.sensors")}</button>
           </div>
         )}
+        <Answers notices={d.notices} active={!d.closed_at && s.moment.value === null} reached={(who) => void post(`/api/v1/alarms/${encodeURIComponent(d.code)}/answer`, { reached: who }).then(read, failed)} />
         <h3>{t("alarms.things")}<span class="muted">{num(d.things.length)}</span></h3>
         <ul class="mini">{d.things.slice(0, 40).map((one) => <li><button onClick={() => void s.openThing(one.code)}><Mark level={one.level} filled={!one.cleared_at} size={12} /><span class="grow cut">{one.name || one.code}</span><span class="muted small">{one.cleared_at ? t("alarms.cleared") : one.value === null ? "" : num(one.value)}</span></button></li>)}</ul>
         <h3>{t("camera.seeing")}</h3>

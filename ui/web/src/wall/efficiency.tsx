@@ -7,6 +7,7 @@ import { Indicators, rateLevel, share, Tiles, type Board } from "../common/board
 import { Days } from "../common/charts";
 import * as s from "./store";
 import { board, goDistrict, HOOKS, indicators, layouts, loadBoard, TopicTabs } from "./topic";
+import { placed } from "../common/places";
 
 function Ranking({ b }: { b: Board }) {
   const rows = b.districts.filter((d) => d.code).sort((x, y) => (share(y) ?? -1) - (share(x) ?? -1) || y.closed - x.closed);
@@ -16,7 +17,7 @@ function Ranking({ b }: { b: Board }) {
       <tbody>{rows.map((d, i) => {
         const rate = share(d);
         return (
-          <tr><td class="muted">{i + 1}</td><th scope="row"><button class="link" onClick={() => goDistrict(d.code)}>{d.name ?? d.code}</button></th><td>{num(d.open)}</td><td class={d.late ? "bad" : "muted"}>{num(d.late)}</td><td>{num(d.closed)}</td>
+          <tr><td class="muted">{i + 1}</td><th scope="row"><button class="link" onClick={() => goDistrict(d.code)}>{placed(d.name) ?? d.code}</button></th><td>{num(d.open)}</td><td class={d.late ? "bad" : "muted"}>{num(d.late)}</td><td>{num(d.closed)}</td>
             <td><span class="meter"><i class={rateLevel(rate)} style={{ width: `${rate ?? 0}%` }} /></span><b>{rate === null ? "—" : `${num(rate)}%`}</b></td><td>{d.median_s === null ? "—" : span(d.median_s)}</td></tr>
         );
       })}</tbody>
@@ -40,7 +41,7 @@ export function Efficiency() {
           <Tiles f={b.figures} open={HOOKS.open} />
           <div class="halves">
             <div><h3>{t("board.stages")}</h3><Funnel b={b} /></div>
-            <div><h3>{t("board.days")}<span class="key small muted"><i class="opened" />{t("time.opened")}<i class="closed" />{t("time.closed")}</span></h3><Days days={b.days} label={(d) => day(d)} width={560} height={150} /></div>
+            <div><h3>{t("board.days")}<span class="key small muted"><i class="opened" />{t("time.opened")}<i class="closed" />{t("time.closed")}</span></h3><Days days={b.days} label={(d) => day(d)} height={150} /></div>
           </div>
           <h3>{t("board.ranking")}<span class="muted small">{t("board.days30")}</span></h3>
           <Ranking b={b} />

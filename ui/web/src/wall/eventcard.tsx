@@ -11,6 +11,7 @@ import type { Action, Event, Photo, Proposals, TimelineEntry } from "../common/t
 import { flyTo } from "./mapview";
 import { Due } from "./events";
 import * as s from "./store";
+import { placed } from "../common/places";
 
 const ICONS: Record<string, string> = { assign: "building-2", transfer: "arrow-right", merge: "copy", filter: "filter", restore: "undo-2", unmerge: "undo-2", supervise: "megaphone", pass: "check", endorse: "check-check", grant: "check", refuse: "ban", ask: "info", answer: "check", register: "check", dispatch: "send", close: "check-check", rework: "rotate-ccw", reject: "ban", recall: "undo-2", return: "undo-2", accept: "check", finish: "check-check" };
 /** The step that carries an event on, in the order in which it is looked for: dispatching accepts on the way. */
@@ -149,7 +150,7 @@ export function EventCard({ id }: { id: string }) {
   }, [ev?.id, ev?.version]);
   if (!ev) return <div class="card" />;
   const rows: [string, string | null][] = [
-    [t("event.address"), [ev.district_name, ev.street_name, ev.address].filter(Boolean).join(" ") || null],
+    [t("event.address"), [placed(ev.district_name), placed(ev.street_name), ev.address].filter(Boolean).join(" ") || null],
     [t("event.holder"), ev.holder_name ?? (ev.stage < 3 ? t("event.nobody") : null)],
     [t("event.opened"), `${when(ev.opened_at)} · ${sourceName(ev.source)}${ev.reporter ? ` · ${ev.reporter}` : ""}`],
     [t("event.due.label"), ev.due_at && ev.stage < 6 ? when(ev.due_at) + (ev.deadline_verified ? "" : ` · ${t("event.unverified")}`) : null],

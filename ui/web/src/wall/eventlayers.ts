@@ -73,17 +73,21 @@ export function groupLayers(id: string, groups: Cluster<unknown>[]): Layer[] {
       id, data: groups, pickable: true, getPosition: (g) => g.point, radiusUnits: "pixels", getRadius: radius, stroked: true, filled: true, lineWidthUnits: "pixels",
       getLineWidth: 3, getLineColor: rim, getFillColor: rgba(theme.value, "panel_solid", 235), updateTriggers: { getLineColor: theme.value },
     }),
-    new TextLayer({
+    ...numbers(groups.length, () => new TextLayer({
       id: `${id}-count`, data: groups, getPosition: (g) => g.point, getText: (g) => short(g.items.length), getSize: 13, fontWeight: 600, fontFamily: FONT,
       getColor: rgba(theme.value, "text"), characterSet: "0123456789.k",
-    }),
+    })),
   ];
 }
+
+/** Text is drawn where there is some: the atlas of an empty one is a canvas of no size, which WebGL complains about. */
+const numbers = (count: number, make: () => Layer): Layer[] => (count ? [make()] : []);
 
 const short = (n: number) => (n < 1000 ? String(n) : `${(n / 1000).toFixed(1)}k`);
 
 function hexagonLayers(zoom: number): Layer[] {
   const cells = hexagons(drawn, (e) => e.point, zoom);
+  const several = cells.filter((c) => c.items.length > 1);
   const top = Math.max(1, ...cells.map((c) => c.items.length));
   const ink = (c: Hexagon<Event>) => {
     const k = Math.sqrt(c.items.length / top);
@@ -94,10 +98,10 @@ function hexagonLayers(zoom: number): Layer[] {
       id: "event-hexagons", data: cells, pickable: true, getPolygon: (c) => c.ring, filled: true, stroked: false, extruded: s.threeD.value,
       getElevation: (c) => (c.items.length / top) * 6000, getFillColor: ink, updateTriggers: { getFillColor: [theme.value, top], getElevation: top },
     }),
-    new TextLayer<Hexagon<Event>>({
-      id: "event-hexagons-count", data: cells.filter((c) => c.items.length > 1), getPosition: (c) => c.center, getText: (c) => short(c.items.length), getSize: 12, fontWeight: 600,
+    ...numbers(several.length, () => new TextLayer<Hexagon<Event>>({
+      id: "event-hexagons-count", data: several, getPosition: (c) => c.center, getText: (c) => short(c.items.length), getSize: 12, fontWeight: 600,
       fontFamily: FONT, getColor: rgba(theme.value, "text"), characterSet: "0123456789.k", visible: !s.threeD.value,
-    }),
+    })),
   ];
 }
 

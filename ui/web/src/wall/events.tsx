@@ -7,6 +7,7 @@ import { t, tt, type Key } from "../common/i18n";
 import type { Event } from "../common/types";
 import { flyTo } from "./mapview";
 import * as s from "./store";
+import { placed } from "../common/places";
 
 const ROW = 64;
 const HEAD = 28;
@@ -35,7 +36,7 @@ function Row({ ev, top }: { ev: Event; top: number }) {
         <Mark level={ev.severity} filled={ev.stage < 3} size={15} />
         <span class="what">
           <span class="line"><span class="cut title"><span class="sr">{tt(severity(ev.severity).title)} </span>{called(ev)}</span><Due ev={ev} /></span>
-          <span class="line muted small"><span class="cut">{[ev.district_name, ev.street_name ?? ev.address].filter(Boolean).join(" · ") || t("event.unplaced")}</span><span class="state">{tt(ev.state_title)}</span></span>
+          <span class="line muted small"><span class="cut">{[placed(ev.district_name), placed(ev.street_name) ?? ev.address].filter(Boolean).join(" · ") || t("event.unplaced")}</span><span class="state">{tt(ev.state_title)}</span></span>
         </span>
       </button>
     </li>

@@ -23,7 +23,7 @@ export function startFences(twin: TwinMap): void {
     const chosen = chosenFence.value;
     const ink = (f: Fence, alpha: number) => rgba(theme.value, f.enabled ? severityToken(f.level) : "stale", alpha);
     const trigger = [theme.value, chosen];
-    twin.setGroup("fences", [
+    twin.setGroup("fences", !areas.length ? [] : [
       new PolygonLayer<Area>({
         id: "fences", data: areas, pickable: true, getPolygon: (a) => a.ring, stroked: true, filled: true, lineWidthUnits: "pixels", lineJointRounded: true,
         getLineWidth: (a) => (a.fence.id === chosen ? 4 : 2.5), getLineColor: (a) => ink(a.fence, a.fence.enabled ? 230 : 140), getFillColor: (a) => ink(a.fence, a.fence.standing > 0 ? 70 : 16),

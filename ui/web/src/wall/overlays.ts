@@ -68,10 +68,11 @@ export function drawAlarms(): void {
   ]);
 }
 
-const label = (id: string, data: { at: LonLat; text: string; token?: string }[], more: object = {}) => new TextLayer<{ at: LonLat; text: string; token?: string }>({
+/** Labels, where there is something to write: the atlas of no text is a canvas of no size. */
+const labels = (id: string, data: { at: LonLat; text: string; token?: string }[], more: object = {}): Layer[] => (!data.length ? [] : [new TextLayer<{ at: LonLat; text: string; token?: string }>({
   id, data, getPosition: (d) => d.at, getText: (d) => d.text, getSize: 13, fontFamily: FONT, fontWeight: 600, getColor: (d) => ink(d.token ?? "text"), background: true,
   getBackgroundColor: ink("panel_solid", 225), backgroundPadding: [6, 3], characterSet: "auto", updateTriggers: { getColor: theme.value }, ...more,
-});
+})]);
 
 function drawDrawing(): void {
   const d = w.drawing.value;
@@ -84,7 +85,7 @@ function drawDrawing(): void {
   if (ring.length > 1) layers.push(new PathLayer<{ ring: LonLat[] }>({ id: "draw-line", data: [{ ring }], getPath: (o) => o.ring as never, widthUnits: "pixels", getWidth: 2.5, getColor: ink(token), jointRounded: true, capRounded: true }));
   const corners = d.mode === "circle" ? d.points.slice(0, 1) : d.points;
   layers.push(new ScatterplotLayer<LonLat>({ id: "draw-points", data: corners, getPosition: (p) => p, radiusUnits: "pixels", getRadius: 4.5, filled: true, getFillColor: ink("panel_solid"), stroked: true, lineWidthUnits: "pixels", getLineWidth: 2, getLineColor: ink(token) }));
-  layers.push(label("draw-labels", measures(d.points, d.mode), { getPixelOffset: [0, -18] }));
+  layers.push(...labels("draw-labels", measures(d.points, d.mode), { getPixelOffset: [0, -18] }));
   twin.setGroup("draw", layers);
 }
 
@@ -145,7 +146,7 @@ function drawPlots(): void {
       id: "plots-points", data: points.filter((p) => p.properties.form === "point"), pickable: true, getPosition: (p) => p.geometry.coordinates as LonLat, radiusUnits: "pixels", getRadius: 8,
       filled: true, getFillColor: (p) => ink(token(p)), stroked: true, lineWidthUnits: "pixels", getLineWidth: 2.5, getLineColor: ink("halo"), updateTriggers: { getFillColor: trigger },
     }),
-    label("plots-names", named, { getPixelOffset: [0, -20], getSize: 14 }),
+    ...labels("plots-names", named, { getPixelOffset: [0, -20], getSize: 14 }),
   ]);
 }
 

@@ -5,6 +5,7 @@ import { get, post } from "../common/api";
 import { num, span, stamp, when } from "../common/format";
 import { Icon } from "../common/icon";
 import { t, tt, type Key } from "../common/i18n";
+import { placed } from "../common/places";
 import type { LonLat, Titled } from "../common/types";
 import { flyTo } from "./mapview";
 import { Head } from "./rail";
@@ -163,7 +164,7 @@ function Detail({ r }: { r: Response }) {
       <button class="back link" onClick={() => (opened.value = null)}>← {t("plan.all")}</button>
       <p class="standing"><span><Level n={r.severity} /> <b>{tt(r.plan_title)}</b></span><span class="muted">{tt(r.state_title)}</span></p>
       {r.drill && <p class="drill">{t("plan.isdrill")}</p>}
-      <p class="muted small">{[r.headline, r.area, when(r.opened_at), r.verified ? "" : t("plan.unverified")].filter(Boolean).join(" · ")}</p>
+      <p class="muted small">{[r.headline, placed(r.area), when(r.opened_at), r.verified ? "" : t("plan.unverified")].filter(Boolean).join(" · ")}</p>
       {Object.values(r.hints).map((h) => <p class="small">{t("plan.hint", { what: tt(h.title), value: `${num(h.value)} ${h.unit ?? ""}`, n: h.sensors })}</p>)}
       {r.over_at && ["suggested", "active"].includes(r.state) && <p class="advice" data-over>{t(r.quiet_s === null ? "plan.over" : "plan.over.quiet", { t: when(r.over_at), end: when(Date.parse(r.over_at) + 1000 * (r.quiet_s ?? 0)) })}</p>}
       <Actions r={r} key={r.version} />

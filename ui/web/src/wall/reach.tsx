@@ -9,6 +9,7 @@ import { GeoJsonLayer, rgba } from "../mapkit";
 import { fitBounds, theMap } from "./mapview";
 import * as s from "./store";
 import "./command.css";
+import { placed } from "../common/places";
 
 interface Band { from_min: number; to_min: number }
 type Bands = GeoJSON.FeatureCollection<GeoJSON.Geometry, Band>;
@@ -51,7 +52,7 @@ export function Targets({ of }: { of: Target[] }) {
   return (
     <div class="targets" role="group" aria-label={t("plan.targets")}>
       <span class="muted small">{t("plan.targets")}</span>
-      {of.map((one) => <button key={one.code} data-target={one.code} aria-pressed={open === one.code} class={open === one.code ? "on" : ""} title={t("plan.reach", { m: MINUTES.join("/") })} onClick={() => setOpen(open === one.code ? null : one.code)}><Icon name="locate-fixed" size={12} />{one.name}</button>)}
+      {of.map((one) => <button key={one.code} data-target={one.code} aria-pressed={open === one.code} class={open === one.code ? "on" : ""} title={t("plan.reach", { m: MINUTES.join("/") })} onClick={() => setOpen(open === one.code ? null : one.code)}><Icon name="locate-fixed" size={12} />{placed(one.name)}</button>)}
     </div>
   );
 }

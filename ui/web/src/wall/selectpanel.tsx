@@ -11,6 +11,7 @@ import { Head } from "./rail";
 import { flyTo } from "./mapview";
 import * as s from "./store";
 import * as w from "./toolstore";
+import { placed } from "../common/places";
 
 const MODES: [DrawMode, string][] = [["box", "square-dashed-mouse-pointer"], ["polygon", "pentagon"], ["circle", "circle-dot"]];
 const FIRST = 12;
@@ -75,7 +76,7 @@ function List() {
       <h3>{t("select.list")}<span class="muted">{num(found.total)}</span></h3>
       {found.total > found.things.length && <p class="muted small">{t("select.shown", { n: num(found.things.length) })}</p>}
       <ul class="mini">{found.things.slice(0, 200).map((one) => (
-        <li key={one.num}><button onClick={() => { void s.openThing(String(one.num)); flyTo(one.point, 15); }}><span class="grow cut">{one.name || one.code}</span><span class="muted small cut">{one.district_name}</span></button></li>
+        <li key={one.num}><button onClick={() => { void s.openThing(String(one.num)); flyTo(one.point, 15); }}><span class="grow cut">{one.name || one.code}</span><span class="muted small cut">{placed(one.district_name)}</span></button></li>
       ))}</ul>
     </>
   );

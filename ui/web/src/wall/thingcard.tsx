@@ -11,6 +11,7 @@ import { Due } from "./events";
 import { Code, Records } from "./records";
 import { Snapshot } from "./snapshot";
 import * as s from "./store";
+import { placed } from "../common/places";
 
 function Value({ field }: { field: Field }) {
   const text = tt(field.text);
@@ -46,7 +47,7 @@ export function ThingCard() {
   void s.clock.value;
   const th = s.thing.value;
   if (!th) return <div class="card" />;
-  const place = [th.district_name, th.street_name].filter(Boolean).join(" ");
+  const place = [placed(th.district_name), placed(th.street_name)].filter(Boolean).join(" ");
   return (
     <article class="card" aria-label={th.name || th.code}>
       <header>

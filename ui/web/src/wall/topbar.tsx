@@ -15,6 +15,7 @@ import { scene, scenes } from "./scenes";
 import { copyLink } from "./screens";
 import * as s from "./store";
 import { layout } from "./topic";
+import { placed } from "../common/places";
 
 const KIND_ICONS: Record<string, string> = { event: "flag", park: "trees", toilet: "toilet", bin: "trash-2", vehicle: "truck", crew: "users", camera: "cctv", sensor: "gauge", district: "landmark", street: "map-pin", street_tree: "tree-deciduous", road: "route", building: "building-2", water_body: "waves", sub_compartment: "tree-pine", green_space: "leaf" };
 
@@ -61,7 +62,7 @@ function Search() {
             <li id={`found-${i}`} role="option" aria-selected={i === at} class={i === at ? "on" : ""} onMouseDown={(e) => { e.preventDefault(); go(hit); }} onMouseEnter={() => setAt(i)}>
               <Icon name={KIND_ICONS[hit.kind] ?? "map-pin"} />
               <span class="grow cut">{hit.name || hit.code}</span>
-              <span class="muted small cut">{[hit.matched && `${tt(hit.matched.title)} ${hit.matched.value}`, tt(hit.kind_title), hit.district_name].filter(Boolean).join(" · ")}</span>
+              <span class="muted small cut">{[hit.matched && `${tt(hit.matched.title)} ${hit.matched.value}`, tt(hit.kind_title), placed(hit.district_name)].filter(Boolean).join(" · ")}</span>
             </li>
           ))}
           {!found.length && <li class="muted">{t("search.none", { q })}</li>}

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get } from "../common/api";
-import { BoardBody, BoardTabs, layoutOf, readBoard, readIndicators, readLayouts, type Board, type BoardHooks, type Indicator, type IndicatorBoard, type Layout } from "../common/board";
+import { BoardBody, BoardTabs, layoutOf, readBoard, readIndicators, readLayouts, type Board, type BoardHooks, type IndicatorBoard, type Layout } from "../common/board";
 import { t } from "../common/i18n";
 import type { LonLat } from "../common/types";
 import { fitBounds } from "./mapview";
@@ -64,8 +64,8 @@ function pickKind(kind: string): void {
 }
 
 /** The things behind a number, on the map. */
-async function showIndicator(one: Indicator): Promise<void> {
-  const got = await get<{ total: number; things: { code: string; name: string; kind: string; num?: number; lon: number | null; lat: number | null }[] }>(one.things!);
+export async function showThings(things: string): Promise<void> {
+  const got = await get<{ total: number; things: { code: string; name: string; kind: string; num?: number; lon: number | null; lat: number | null }[] }>(things);
   const placed = got.things.filter((x) => x.lon !== null);
   w.found.value = { total: got.total, things: placed.map((x, i) => ({ num: x.num ?? -1 - i, kind: x.kind, code: x.code, name: x.name, district_name: null, point: [x.lon!, x.lat!] as LonLat })) };
   if (!placed.length) return s.tell(t("board.things", { n: got.total }));
@@ -76,7 +76,7 @@ async function showIndicator(one: Indicator): Promise<void> {
 
 export const HOOKS: BoardHooks = {
   open: (list) => { s.filter.value = list; s.viewOnly.value = false; setSideTab("events"); },
-  district: goDistrict, kind: pickKind, activity: (one) => { const d = one.radius_m / 90_000; fitBounds([one.lon - d, one.lat - d * 0.86, one.lon + d, one.lat + d * 0.86]); }, indicator: (one) => void showIndicator(one).catch((why: Error) => s.tell(why.message)),
+  district: goDistrict, kind: pickKind, activity: (one) => { const d = one.radius_m / 90_000; fitBounds([one.lon - d, one.lat - d * 0.86, one.lon + d, one.lat + d * 0.86]); }, indicator: (one) => void showThings(one.things!).catch((why: Error) => s.tell(why.message)),
 };
 
 export function TopicPanel() {

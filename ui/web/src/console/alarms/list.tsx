@@ -9,6 +9,7 @@ import { Dialog } from "../parts/dialog";
 import * as s from "../state";
 import { alarms, asked, counts, open, picked, read, show, total, why } from "./store";
 import type { Alarm, Detail } from "./types";
+import { placed } from "../../common/places";
 
 const EVERY_MS = 5000;
 const HANDLES = () => s.session.value.acts.includes("alarm.handle");
@@ -78,7 +79,7 @@ function One({ of }: { of: Detail }) {
       <dl class="facts">
         <dt>{t("alm.rule")}</dt><dd><a href={`/console/alarms/rules/${of.rule}`} onClick={(e) => { e.preventDefault(); s.go(`alarms/rules/${of.rule}`); }}>{tt(of.rule_title)}</a></dd>
         <dt>{t("alm.since")}</dt><dd>{stamp(of.since)}<span class="muted">{` · ${span((Date.now() - Date.parse(of.since)) / 1000)}`}</span></dd>
-        <dt>{t("alm.place")}</dt><dd>{[of.district_name, of.street_name].filter(Boolean).join(" ") || "—"}{of.point && <a class="there" href={`/wall#17/${of.point[1].toFixed(5)}/${of.point[0].toFixed(5)}`}><Icon name="map" size={14} />{t("alm.map")}</a>}</dd>
+        <dt>{t("alm.place")}</dt><dd>{[placed(of.district_name), placed(of.street_name)].filter(Boolean).join(" ") || "—"}{of.point && <a class="there" href={`/wall#17/${of.point[1].toFixed(5)}/${of.point[0].toFixed(5)}`}><Icon name="map" size={14} />{t("alm.map")}</a>}</dd>
         {of.advice && <><dt>{t("alm.advice")}</dt><dd>{tt(of.advice)}</dd></>}
       </dl>
       {HANDLES() && of.actions.length > 0 && <div class="does">{of.actions.map((name, i) => <button class={`btn${i === 0 ? " main" : ""}`} onClick={() => (name === "acknowledge" || name === "confirm" ? void acknowledge([of.code]) : setAct(name))}>{tt(of.action_titles[name]!.title)}</button>)}</div>}
@@ -112,7 +113,7 @@ function Row({ of }: { of: Alarm }) {
       <td><Level of={of.severity} filled={waits(of)} /></td>
       <td><span class="what"><b class="cut">{tt(of.rule_title) || of.title}</b><span class="muted cut">{of.members > 1 ? t("alm.many", { n: of.members, standing: of.standing }) : of.thing_name}</span></span></td>
       <td class="number">{of.value === null ? "" : `${num(of.value, 1)}${of.unit ? ` ${of.unit}` : ""}`}</td>
-      <td class="muted nowrap">{of.district_name ?? ""}</td>
+      <td class="muted nowrap">{placed(of.district_name) ?? ""}</td>
       <td><span class={`stateword ${of.state}`}>{tt(of.state_title)}</span></td>
       <td class="nowrap"><time dateTime={of.opened_at} title={stamp(of.opened_at)}>{when(of.opened_at)}</time></td>
     </tr>

@@ -14,6 +14,7 @@ import { Shadow } from "./shadow";
 import { Bars, Crumb } from "./stats";
 import { Trace } from "./trace";
 import type { Full, Product, Reading, Series } from "./types";
+import { placed } from "../../common/places";
 
 const TABS = ["values", "control", "log", "ledger", "trace"] as const;
 const SPANS = [1, 6, 24, 168, 720];
@@ -137,7 +138,7 @@ export function Detail({ product, device }: { product: string; device: string })
       <header class="head">
         <span class="badge"><Icon name={of.icon} size={22} /></span>
         <div class="grow"><h1>{of.name || of.device}</h1>
-          <p class="muted"><a href={`/console/products/${of.product}`} onClick={(e) => { e.preventDefault(); s.go(`products/${of.product}`); }}>{tt(of.product_title) || of.product}</a> · <code>{of.device}</code> · {[of.district_name, of.street_name].filter(Boolean).join(" ")}</p></div>
+          <p class="muted"><a href={`/console/products/${of.product}`} onClick={(e) => { e.preventDefault(); s.go(`products/${of.product}`); }}>{tt(of.product_title) || of.product}</a> · <code>{of.device}</code> · {[placed(of.district_name), placed(of.street_name)].filter(Boolean).join(" ")}</p></div>
         <div class="acts">
           <a class="btn" href={`${path}/td`}>WoT TD</a>
           {may && <button class="btn" onClick={() => void rotate()}><Icon name="rotate-ccw" />{t("dev.rotate")}</button>}

@@ -12,6 +12,7 @@ import { sketch, type Sketch } from "../parts/sketch";
 import * as s from "../state";
 import "./dispatch.css";
 import { Roster } from "./roster";
+import { placed } from "../../common/places";
 
 interface Pick { code: string; name: string; travel_s: number; free_in_s: number; chosen: boolean }
 interface Plan { at: string; mode: string; picks: Pick[]; shortfall: { code: string; title: Titled; count: number }[]; fault: string | null }
@@ -111,7 +112,7 @@ export default function DispatchPage() {
         <div class="tabs" role="tablist" aria-label={t("dsp.title")}>{TABS.map((x) => <button role="tab" aria-selected={tab === x} onClick={() => s.go(`dispatch/${x}`)}>{t(`dsp.tab.${x}` as Key)}{counts[x] !== null && <b>{num(counts[x]!)}</b>}</button>)}</div>
         {tab === "waiting" && <ul class="cards">{board?.waiting.slice(0, 60).map((ev) => (
           <li key={ev.id} data-code={ev.code} class={hot === ev.code ? "hot" : ""} onMouseEnter={() => setHot(ev.code)}>
-            <button class="what" onClick={() => { setHot(ev.code); look(ev.point); }}><Mark level={ev.severity} /><span><b>{called(ev)}</b><span class="muted small"> {[ev.district_name, ev.street_name].filter(Boolean).join(" · ")}</span></span><time class="muted small">{when(ev.opened_at)}</time></button>
+            <button class="what" onClick={() => { setHot(ev.code); look(ev.point); }}><Mark level={ev.severity} /><span><b>{called(ev)}</b><span class="muted small"> {[placed(ev.district_name), placed(ev.street_name)].filter(Boolean).join(" · ")}</span></span><time class="muted small">{when(ev.opened_at)}</time></button>
             {ev.plan?.fault && <p class="wrong small">{t("evl.fault", { rule: "", why: ev.plan.fault })}</p>}
             <ul class="picks">{ev.plan?.picks.map((p) => <li><span class="mins"><b>{Math.max(1, Math.round(p.travel_s / 60))}</b><span class="muted small">{t("dispatch.minutes")}</span></span><span class="grow cut">{p.name}{p.free_in_s > 0 && <span class="muted small"> {t("dsp.free", { s: span(p.free_in_s) })}</span>}</span><button class={`btn${p.chosen ? " main" : ""}`} data-crew={p.code} aria-label={t("dispatch.here", { name: p.name })} onClick={() => void dispatch(ev, p.code)}><Icon name="send" /></button></li>)}</ul>
             {ev.plan && !ev.plan.picks.length && <p class="small">{t("dispatch.none")}</p>}

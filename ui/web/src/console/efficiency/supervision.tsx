@@ -10,6 +10,7 @@ import { Dialog } from "../parts/dialog";
 import { Clock } from "../events/table";
 import type { Row } from "../events/types";
 import * as s from "../state";
+import { placed } from "../../common/places";
 
 type Worth = Row & { reasons: string[]; asked: number };
 type Running = Row & { about: string | null; about_title: string | null; replies: { note: string }[]; why: string | null };
@@ -31,7 +32,7 @@ export function Supervision() {
       <div class="two">
         <section><h2>{t("eff.worth")}<span class="muted small">{num(list.length)}</span></h2>
           <ul class="lines">{list.slice(0, 120).map((w) => { const a = w.actions.find((x) => x.action === "supervise"); return (
-            <li data-code={w.code}><Mark level={w.severity} filled={w.stage < 3} /><span class="what"><a href={`/console/events/${w.code}`} onClick={(e) => { e.preventDefault(); s.go(`events/${w.code}`); }}>{called(w)}</a><span class="muted small">{[w.district_name, w.holder_name ?? w.holder, tt(w.state_title)].filter(Boolean).join(" · ")}</span></span>
+            <li data-code={w.code}><Mark level={w.severity} filled={w.stage < 3} /><span class="what"><a href={`/console/events/${w.code}`} onClick={(e) => { e.preventDefault(); s.go(`events/${w.code}`); }}>{called(w)}</a><span class="muted small">{[placed(w.district_name), w.holder_name ?? w.holder, tt(w.state_title)].filter(Boolean).join(" · ")}</span></span>
               <span class="tags">{w.reasons.map((r) => <span class="tagchip">{t(`eff.reason.${r}` as Key)}</span>)}</span><Clock of={w} />
               {w.asked ? <span class="muted small nowrap">{t("eff.asked", { n: w.asked })}</span> : a && <button class="btn" data-supervise={w.code} onClick={() => setAsked({ row: w, action: a })}><Icon name="megaphone" />{tt(a.title)}</button>}</li>); })}
             {!list.length && <li class="muted">{t("eff.worth.none")}</li>}</ul></section>

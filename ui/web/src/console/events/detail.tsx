@@ -13,6 +13,7 @@ import { duplicates, outline, proposals } from "./detailmap";
 import * as e from "./store";
 import { Clock, sourceName } from "./table";
 import type { Duplicate, Row } from "./types";
+import { placed } from "../../common/places";
 
 const FIRST = ["dispatch", "register", "close", "pass", "endorse", "grant", "answer", "restore"];
 const FIELD = new Set(["accept", "arrive", "finish", "use", "ask_delay", "return", "supply"]);
@@ -118,7 +119,7 @@ export function Detail({ of }: { of: Row }) {
   const merge = of.actions.find((a) => a.action === "merge");
   const go = async (a: Action) => { if (!bare(a)) return setAsked({ action: a }); setBusy(true); await e.act(of, a.action, {}); setBusy(false); };
   const facts: [string, string | null][] = [
-    [t("event.address"), [of.district_name, of.street_name, of.address].filter(Boolean).join(" ") || null],
+    [t("event.address"), [placed(of.district_name), placed(of.street_name), of.address].filter(Boolean).join(" ") || null],
     [t("event.holder"), of.holder_name ?? of.holder ?? (of.stage < 3 ? t("event.nobody") : null)],
     [t("event.opened"), `${stamp(of.opened_at)} · ${sourceName(of.source)}${of.reporter ? ` · ${of.reporter}` : ""}`],
     [t("event.due.label"), of.due_at ? stamp(of.due_at) + (of.deadline_verified ? "" : ` · ${t("event.unverified")}`) : null],

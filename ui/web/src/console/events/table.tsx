@@ -7,6 +7,7 @@ import { t, tt, type Key } from "../../common/i18n";
 import { severity } from "../../mapkit";
 import * as e from "./store";
 import type { ColumnKey, Row } from "./types";
+import { placed } from "../../common/places";
 
 const SOURCES = new Set(["map", "open311", "patrol", "file", "hotline", "camera", "sensor", "satellite", "partner", "citizen", "app", "alarm", "code", "12345"]);
 export const sourceName = (source: string): string => (SOURCES.has(source) ? t(`source.${source}` as Key) : source);
@@ -23,7 +24,7 @@ const CELLS: Record<ColumnKey, (r: Row) => ComponentChildren> = {
   severity: (r) => <span class="level"><Mark level={r.severity} filled={r.stage < 3} /><span>{tt(severity(r.severity).title)}</span></span>,
   what: (r) => <span class="what"><b class="cut">{called(r)}</b>{r.description && <span class="muted small cut">{r.description}</span>}</span>,
   code: (r) => <code>{r.code}</code>,
-  place: (r) => <span class="what"><span class="cut">{r.district_name ?? t("event.unplaced")}</span><span class="muted small cut">{r.street_name ?? r.address ?? ""}</span></span>,
+  place: (r) => <span class="what"><span class="cut">{placed(r.district_name) ?? t("event.unplaced")}</span><span class="muted small cut">{placed(r.street_name) ?? r.address ?? ""}</span></span>,
   state: (r) => <span class={`stateword${r.final ? " muted" : ""}`}><i class={`dot s${r.stage}`} />{tt(r.state_title)}</span>,
   holder: (r) => (r.holder_name ?? r.holder ? <span class="cut">{r.holder_name ?? r.holder}</span> : <span class="muted">{r.stage < 3 ? t("event.nobody") : "—"}</span>),
   due: (r) => <Clock of={r} />,
