@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ingest import heard, records, tracing
+from ingest import heard, records, sta, tracing
 from ingest.devices import Registry, Source
 from ingest.messages import Refused, Value, read_event, read_position, read_telemetry
 from twin import db, observations, positions, products, series, shadow
@@ -34,6 +34,9 @@ _READ_VALUES: dict[str, Callable[[bytes, datetime], list[Value]]] = {
 # What a message that nobody thought of may raise; it must not hold up all others. Whatever else is
 # wrong ends the process: devices keep what they have, and the supervisor starts it anew.
 _SURPRISES = (ValueError, TypeError, LookupError, ArithmeticError)
+
+
+_NO_DAY = "no partition of relation"
 
 
 class Uplink(NamedTuple):
@@ -88,7 +91,7 @@ class Batch:
         self.tally.rejected.append(Rejected(source.num, one.door, topic, reason, one.payload))
 
 
-def write_all(registry: Registry, said: Sequence[Said]) -> Written:
+def write_all(registry: Registry, said: Sequence[Said], *, again: bool = True) -> Written:
     """Write a batch; a message that the database itself will not take is found and refused.
 
     Without this one such message would come again for ever and hold up all others.
@@ -103,6 +106,9 @@ def write_all(registry: Registry, said: Sequence[Said]) -> Written:
         reason = _blame(why.orig)
     except _SURPRISES as why:
         reason = f"{type(why).__name__}: {why}"
+    if again and _NO_DAY in reason:
+        # Retention dropped the day of something late: it is made anew, now that it was forgotten.
+        return write_all(registry, said, again=False)
     if len(said) == 1:
         return write(registry, [_refused(said[0], reason)])
     half = len(said) // 2
@@ -270,7 +276,11 @@ def sort_out(
             by_product.setdefault(source.product, []).append((place, source.num, payload, at, port))
         else:
             try:
-                _other(batch, known, place, one)
+                if channel.startswith(sta.CHANNEL) and source.product in known:
+                    said_so = (place, source.num, sta.read(channel, payload, source.num), at, None)
+                    by_product.setdefault(source.product, []).append(said_so)
+                else:
+                    _other(batch, known, place, one)
             except Refused as why:
                 batch.refuse(place, str(why))
     for key in sorted(by_product):

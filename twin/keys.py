@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import ipaddress
 import re
@@ -180,6 +181,36 @@ def revoke(conn: Connection, key_id: str, actor: str) -> None:
     journal.append(
         conn, cls="security", action="key.revoke", actor=actor, note={"key": key_id}, level=3
     )
+
+
+def rotate(conn: Connection, key_id: str, grace_hours: int, actor: str) -> tuple[str, str]:
+    """Make a key that opens what another opens; the other still opens for some hours."""
+    row = conn.execute(
+        text(
+            "select * from twin.partner_key where id = :k and revoked_at is null "
+            "and expires_at > now() for update"
+        ),
+        {"k": key_id},
+    ).mappings().first()  # fmt: skip
+    if row is None:
+        raise NotFound("There is no such key that still opens.")
+    same = {f.name: row[f.name] for f in dataclasses.fields(Wanted) if f.name != "days"}
+    days = max(1, round((row["expires_at"] - row["created_at"]).total_seconds() / 86_400))
+    made = issue(conn, Wanted(**same, days=min(days, MAX_DAYS)), actor)
+    if not grace_hours:
+        revoke(conn, key_id, actor)
+        return made
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=grace_hours)
+    said = {**row, "expires_at": min(row["expires_at"], end)}
+    conn.execute(
+        text("update twin.partner_key set expires_at = :e, mac = :m where id = :k"),
+        {"e": said["expires_at"], "m": sealing.mac("key", *_sealed(said)), "k": key_id},
+    )
+    journal.append(
+        conn, cls="security", action="key.rotate", actor=actor, level=3,
+        note={"key": key_id, "to": made[0], "until": said["expires_at"].isoformat()},
+    )  # fmt: skip
+    return made
 
 
 def listed(conn: Connection) -> list[dict[str, Any]]:

@@ -176,7 +176,8 @@ def _schema_faults(name: str, doc: Doc) -> list[Fault]:
     return [(tuple(e.path), e.message[:300]) for e in errors[:50]]
 
 
-def _hold(conn: Connection, name: str, doc: Doc) -> None:
+def hold(conn: Connection, name: str, doc: Doc) -> None:
+    """Refuse a document that has faults, with the first of them."""
     faults = check(conn, name, doc)["faults"]
     if faults:
         first = faults[0]
@@ -193,7 +194,7 @@ def simulate(conn: Connection, name: str, actor: Actor, doc: Doc, days: int) -> 
     of = kind(name)
     if of.simulate is None:
         raise BadRequest(f"Policies of the kind {name} cannot be tried over the past.")
-    _hold(conn, name, doc)
+    hold(conn, name, doc)
     return of.simulate(conn, actor, doc, min(max(days, 1), MAX_DAYS))
 
 
@@ -204,7 +205,7 @@ def publish(
     said = clean(doc)
     if said.get("key") != key:
         raise BadRequest(f"The document calls itself {said.get('key')!r}, not {key!r}.")
-    _hold(conn, name, said)
+    hold(conn, name, said)
     number = declarations.publish(conn, name, key, said, origin="local", actor=actor)
     if number is None:
         return {"version": declarations.newest(conn, name, key)[2], "changed": False}

@@ -119,13 +119,17 @@ _ARRAYS = (
     "from twin.\"case\" where closed_at is null and state in ('dispatched', 'handling')) b on b.holder = t.code "
     "where p.received_at > $1::timestamptz"
 ).encode()
-# The newest fix of the day before a moment; what each was busy with then is not asked.
+# The newest fix of the day before a moment, and who had something in hand then, as the journal says.
 _PAST = (
     f"{_SAID.replace('p.district', 't.district').replace('p.level', 't.level')} "
-    "(select null::text as holder) b, (select l.num, f.* from twin.last_position l cross join lateral "
+    "(select l.num, f.* from twin.last_position l cross join lateral "
     "(select at, lon, lat, speed_kmh, heading_deg from twin.position where num = l.num "
     "and at <= $1::timestamptz and at > $1::timestamptz - interval '1 day' order by at desc limit 1) f) p "
-    "join twin.thing t on t.num = p.num"
+    "join twin.thing t on t.num = p.num left join (select distinct j.after->>'holder' as holder "
+    'from twin."case" c cross join lateral (select after from twin.journal where subject = c.id '
+    "and at <= $1::timestamptz order by version desc limit 1) j where c.opened_at <= $1::timestamptz "
+    "and (c.closed_at is null or c.closed_at > $1::timestamptz) "
+    "and j.after->>'state' in ('dispatched', 'handling')) b on b.holder = t.code"
 ).encode()
 # What stands before the elements of a one-dimensional array in PostgreSQL's binary form.
 _ARRAY_HEAD = 20

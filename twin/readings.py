@@ -69,6 +69,13 @@ def values(
     return read.values(conn, num, prop, start, end, limit)
 
 
+def newest(
+    conn: Connection, num: int, prop: str, start: datetime, end: datetime, limit: int
+) -> Sequence[Any]:
+    """Return the last `at, value` between two moments, oldest first."""
+    return read.values(conn, num, prop, start, end, limit, newest=True)[::-1]
+
+
 def buckets(
     conn: Connection, num: int, prop: str, start: datetime, end: datetime, step_s: float
 ) -> Sequence[Any]:

@@ -115,6 +115,7 @@ async def serve() -> None:
         )
     coap = CoapDoor(gateway)
     coap.load()
+    await coap.open()
     udp, _ = await loop.create_datagram_endpoint(lambda: coap, sock=datagrams(config))
     servers += await frame_doors(gateway, config)
     memory.settle()

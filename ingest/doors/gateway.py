@@ -13,7 +13,7 @@ import psycopg
 import structlog
 from sqlalchemy import text
 
-from ingest import heard
+from ingest import heard, sta
 from ingest.devices import ASK_AGAIN_S, Registry, Source
 from ingest.doors import kept, packets
 from ingest.doors.identity import REGISTER, Caller, Login, admit, names
@@ -52,6 +52,10 @@ class Gateway:
         self._reading = False
         self._asked: dict[tuple[str, str], float] = {}
         self._wanted: set[int] = set()
+        self.on_downlink: list[
+            Callable[[int], None]
+        ] = []  # heard that something goes down to a thing
+        self.on_minute: list[Callable[[], None]] = [_forget_heard]  # done beside, every minute
         self._kept: list[Callable[[], None]] = []
         self._keeping = False
         self._framed_at = 0.0
@@ -101,6 +105,9 @@ class Gateway:
 
     def route(self, caller: Caller, topic: str) -> tuple[Source, str] | None:
         """Return whose topic this is and which of its channels; None where the caller may not."""
+        if topic.startswith(sta.TOPIC) and caller.source is not None:
+            channel = sta.channel(topic, caller.source.num)
+            return (caller.source, channel) if channel else None
         parts = topic.split("/", 4)
         if len(parts) != 5 or parts[:2] != ["twin", "v1"] or parts[4] not in UP:
             return None
@@ -398,6 +405,8 @@ class Gateway:
         elif payload.isdigit():
             self._wanted.add(int(payload))
             self._look()
+            for call in self.on_downlink:
+                call(int(payload))
 
     def _reread(self) -> None:
         """Read all devices: what was said while nobody listened is not said again."""
@@ -425,7 +434,8 @@ class Gateway:
                 self._keep()
             if now - self._told_at >= SUMMARY_EVERY_S:
                 self._told_at = now
-                self.aside(_forget_heard, None, None)
+                for call in self.on_minute:
+                    self.aside(call, None, None)
                 log.info("so far", **self.inbox.counts, connected=len(self.connections))
 
     def _frame(self) -> None:

@@ -55,6 +55,24 @@ def add(said: NewKey, person: auth.Person) -> dict[str, Any]:
     return {"id": key_id, "token": token}
 
 
+class Rotation(BaseModel):
+    """How long the old key still opens beside the new one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grace_hours: Annotated[int, Field(ge=0, le=168)] = 24
+
+
+@router.post("/{key_id}/rotate", status_code=201)
+def rotate(key_id: KeyId, said: Rotation, person: auth.Person) -> dict[str, Any]:
+    """Make a new key with the same rights; its token is shown this once, the old one ends soon."""
+    person.need("user.write")
+    with db.engine("app").begin() as conn:
+        new, token = keys.rotate(conn, key_id, said.grace_hours, person.user)
+    auth.forget_user(f"key:{key_id}")
+    return {"id": new, "token": token}
+
+
 @router.delete("/{key_id}", status_code=204)
 def revoke(key_id: KeyId, person: auth.Person) -> None:
     """End a key at once."""

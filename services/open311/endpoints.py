@@ -8,15 +8,16 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.open311 import handing, service
 from services.web.auth import Person
 from services.web.limits import Rate, address
 from services.web.params import moment
 from twin import db
-from twin.errors import BadRequest, TooMany, TwinError
+from twin.errors import BadRequest, NotFound, TooMany, TwinError
 from twin.settings import settings
 
 router = APIRouter(prefix="/open311/v2", tags=["open311"])
@@ -211,3 +212,44 @@ def partners_listed(person: Person) -> list[dict[str, Any]]:
     """List the partners that get events from us, and how they stand."""
     with db.engine("app").connect() as conn:
         return handing.listed(conn)
+
+
+class NewPartner(BaseModel):
+    """A declared partner's endpoint, and the key that it gave us."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
+    url: Annotated[str, Field(min_length=8, max_length=400)]
+    key: Annotated[str, Field(max_length=400)] = ""
+
+
+class NewKey(BaseModel):
+    """The key that a partner gave us instead of the old one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: Annotated[str, Field(min_length=1, max_length=400)]
+
+
+PartnerName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
+
+
+@partners.post("/partners", status_code=201)
+def partner_added(said: NewPartner, person: Person) -> dict[str, Any]:
+    """Begin to hand events on to a declared partner, or change where it is reached."""
+    handing.add(said.name, said.url, said.key, actor=person.user)
+    return {"name": said.name}
+
+
+@partners.post("/partners/{name}/key", status_code=204)
+def partner_key(name: PartnerName, said: NewKey, person: Person) -> None:
+    """Change the key that a partner gave us."""
+    handing.rekey(name, said.key, actor=person.user)
+
+
+@partners.delete("/partners/{name}", status_code=204)
+def partner_stopped(name: PartnerName, person: Person) -> None:
+    """Hand nothing more on to a partner; what was handed on stays."""
+    if not handing.stop(name, actor=person.user):
+        raise NotFound(f"There is no partner {name} that runs.")

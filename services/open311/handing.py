@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from services.open311.partner import NotReached, Partner, Refused
 from twin import cases, db, journal, outgoing, rules, sealing
-from twin.errors import NotAllowedNow, TwinError
+from twin.errors import BadRequest, NotAllowedNow, NotFound, TwinError
 from twin.process.rows import Case
 from twin.scope import SYSTEM
 
@@ -288,6 +288,8 @@ def _say(name: str, error: str | None) -> None:
 
 def add(name: str, url: str, key: str, *, actor: str) -> None:
     """Begin to hand events on to a declared partner, from now on."""
+    if not url.startswith(("https://", "http://")) or len(url) > 400:
+        raise BadRequest("The address begins with https:// (or http:// on one machine).")
     with db.engine("app").begin() as conn:
         outgoing.running(conn, name)
         conn.execute(
@@ -300,6 +302,19 @@ def add(name: str, url: str, key: str, *, actor: str) -> None:
         )
         note = {"partner": name, "url": url}
         journal.append(conn, cls="security", action="partner.add", actor=actor, note=note, level=3)
+
+
+def rekey(name: str, key: str, *, actor: str) -> None:
+    """Change the key that a partner gave us; what waits goes on with the new one at once."""
+    with db.engine("app").begin() as conn:
+        done = conn.execute(
+            text("update twin.partner set secret = :s, next_at = now() where name = :n"),
+            {"n": name, "s": sealing.shut(USE, key, name)},
+        ).rowcount
+        if not done:
+            raise NotFound(f"There is no partner {name}; it is added first.")
+        note = {"partner": name}
+        journal.append(conn, cls="security", action="partner.key", actor=actor, note=note, level=3)
 
 
 def stop(name: str, *, actor: str) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.policies import bpmn, flow, sheets
+from services.policies import bpmn, choices, flow, sheets
 from services.web.auth import Person
 from twin import db, policies
+from twin.indicators import policy
 from twin.process import migration
 
 router = APIRouter(prefix="/api/v1/policies", tags=["policies"])
@@ -31,6 +32,12 @@ class Trial(Draft):
     """A document and the stretch of the past that it is tried over."""
 
     days: int = Field(default=30, ge=1, le=policies.MAX_DAYS)
+
+
+class OneOf(Draft):
+    """A set of indicators and the one that is tried."""
+
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,39}$")]
 
 
 class Publication(Draft):
@@ -64,6 +71,30 @@ def listed(person: Person) -> list[dict[str, Any]]:
     """List the policies that run."""
     with db.engine("app").connect() as conn:
         return policies.listed(conn)
+
+
+@router.get("/choices")
+def offered(person: Person) -> dict[str, Any]:
+    """Tell what the forms offer: roles, groups, kinds, products, scenes, plans."""
+    with db.engine("app").connect() as conn:
+        return choices.offered(conn, person)
+
+
+@router.get("/choices/fields")
+def fields(
+    person: Person, form: Literal["kind", "product", "records"],
+    name: Annotated[str, Query(pattern="^[a-z][a-z0-9_]{0,39}$")],
+) -> dict[str, Any]:  # fmt: skip
+    """Tell which fields a filter over a kind, a product or records may name."""
+    with db.engine("app").connect() as conn:
+        return {"fields": choices.fields(conn, person, {form: name})}
+
+
+@router.post("/indicators/{key}/trial")
+def indicator(key: Key, said: OneOf, person: Person) -> dict[str, Any]:
+    """Count one indicator of a draft now: its value, by district, and the first things behind it."""
+    with db.engine("app").connect() as conn:
+        return policy.trial(conn, person, said.document, f"{key}.{said.name}")
 
 
 @router.get("/duty/{key}.xlsx")

@@ -150,3 +150,25 @@ def test_what_is_desired_stands_for_who_subscribes(doors: Doors) -> None:
         assert head == PUBLISH << 4 | 2 | 1, "retained"
         assert b'"report_s":600' in said
         assert b'"version":3' in said
+
+
+def test_sensorthings_observations_are_created_by_mqtt(doors: Doors) -> None:
+    before, num = rows(), doors.nums["d00018"]
+    other = doors.nums["d00017"]
+    own_stream = f"v1.1/Datastreams('{num}:level_m')/Observations"
+    body = b'{"phenomenonTime":"2026-01-05T08:00:00Z","result":%s}'
+    named = b'{"result":2.5,"phenomenonTime":"2026-01-05T08:00:00Z/2026-01-05T08:01:00Z",'
+    named += b'"Datastream":{"@iot.id":"%d:level_m"}}'
+    said = talk(
+        doors, connect(doors, packets.V5, device="d00018", client="sta"),
+        publish(1, body % b"2.25", version=packets.V5, topic=own_stream),
+        publish(2, named % num, version=packets.V5, topic="v1.1/Observations"),
+        publish(3, named % other, version=packets.V5, topic="v1.1/Observations"),
+        publish(4, body % b'"high"', version=packets.V5, topic=own_stream),
+        publish(5, body % b"1", version=packets.V5, topic=f"v1.1/Datastreams('{other}:level_m')/Observations"),
+        wait_s=1,
+    )  # fmt: skip
+    codes = [body[2] if len(body) > 2 else 0 for kind, body in kinds(said) if kind == PUBACK]
+    bad = packets.BAD_PAYLOAD
+    assert codes == [0, 0, bad, bad, packets.NOT_AUTHORIZED]
+    assert rows() == before + 2

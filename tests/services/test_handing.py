@@ -19,8 +19,9 @@ from sqlalchemy import text
 
 from services.open311 import handing
 from tests.services.conftest import Api
+from tests.services.test_accounts import PASSWORD, Browser
 from tests.support import free_port
-from twin import cases, db, declarations, policies
+from twin import cases, db, declarations, identity, policies, sealing
 from twin.scope import SYSTEM
 from ui.terminal.paths import ROOT
 
@@ -272,3 +273,31 @@ def test_an_answer_that_is_none_is_tried_again(raw: bytes, form: str) -> None:
         pytest.raises(NotReached),
     ):
         partner.post({"service_code": "x", "description": "y"}, "token")
+
+
+def test_a_partner_is_joined_rekeyed_and_stopped_through_its_door(api: Api) -> None:
+    client = Browser(api)
+    with db.engine("app").begin() as conn:
+        for user in ("commander", "dispatcher"):
+            identity.set_password(conn, user, PASSWORD, "t")
+    client.log_in("commander")
+    bad = client("POST", "/api/v1/partners", {"name": NAME, "url": "file:///etc/passwd"})
+    assert bad.status_code == 400
+    assert client("POST", "/api/v1/partners", {"name": "none", "url": "https://p.example"}).is_error
+    assert client("POST", f"/api/v1/partners/{NAME}x/key", {"key": "k"}).status_code == 404
+    said = {"name": NAME, "url": "https://p.example/open311/v2", "key": "first"}
+    assert client("POST", "/api/v1/partners", said).status_code == 201
+    assert client("POST", f"/api/v1/partners/{NAME}/key", {"key": "second"}).status_code == 204
+    with db.engine("app").connect() as conn:
+        row = conn.execute(text("select * from twin.partner where name = :n"), {"n": NAME}).one()
+        assert row.enabled and sealing.opened(handing.USE, row.secret, NAME) == "second"
+        told = conn.scalars(
+            text("select action from twin.journal where note->>'partner' = :n order by at desc"),
+            {"n": NAME},
+        ).all()
+    assert told[:2] == ["partner.key", "partner.add"]
+    assert "second" not in client("GET", "/api/v1/partners").text
+    assert client("DELETE", f"/api/v1/partners/{NAME}").status_code == 204
+    assert client("DELETE", f"/api/v1/partners/{NAME}").status_code == 404
+    client.log_in("dispatcher")
+    assert client("POST", "/api/v1/partners", said).status_code == 403

@@ -15,7 +15,7 @@ from services.web import audit, auth, meters
 from tests import minicity
 from tests.services.conftest import Api
 from twin import db, keys
-from twin.errors import BadRequest
+from twin.errors import BadRequest, NotFound
 
 
 @pytest.fixture(autouse=True)
@@ -181,3 +181,24 @@ def test_junk_is_no_key(api: Api, token: str) -> None:
     headers = {"Authorization": b"Bearer " + token.encode()}
     done = api.http.get("/ogc/collections", headers=headers)
     assert done.status_code == 401 and done.headers["content-type"] == "application/problem+json"
+
+
+def test_a_key_is_rotated_and_the_old_one_ends_when_said(api: Api) -> None:
+    old = key(api, kinds=["toilet"], districts=[minicity.EAST], clearance=2)
+    with db.engine("app").begin() as conn:
+        new, token = keys.rotate(conn, old, 2, "t")
+    api.tokens[new] = token
+    auth.forget_all()
+    for one in (old, new):
+        found = api.get("/ogc/collections/toilet/items", one, limit=1000).json()["features"]
+        assert {f["properties"]["district"] for f in found} == {minicity.EAST}
+    with db.engine("app").begin() as conn:
+        rows = {r["id"]: r for r in keys.listed(conn)}
+        assert (rows[old]["expires_at"] - rows[new]["created_at"]).total_seconds() <= 2 * 3600 + 1
+        last, token = keys.rotate(conn, new, 0, "t")
+    api.tokens[last] = token
+    auth.forget_all()
+    assert api.get("/ogc/collections/toilet/items", new).status_code == 401
+    assert api.get("/ogc/collections/toilet/items", last).status_code == 200
+    with db.engine("app").begin() as conn, pytest.raises(NotFound):
+        keys.rotate(conn, new, 1, "t")

@@ -44,6 +44,9 @@ def moments(api: Api) -> list[datetime]:
         crews = list(
             conn.scalars(text("select num from twin.thing where kind = 'crew' order by num"))
         )
+        names = conn.scalars(
+            text("select code from twin.thing where kind = 'crew' order by num")
+        ).all()
     engine, marks, codes = Engine(), [], []
     for step in range(8):
         place = (121.41 + 0.08 * seed.random(), 31.205 + 0.03 * seed.random())
@@ -56,6 +59,9 @@ def moments(api: Api) -> list[datetime]:
         codes.append(api.post("/api/v1/events", body).json()["code"])
         if step % 3 == 1:
             api.act(codes[step // 2], "reject", reason="重复")
+        elif step % 3 == 2:
+            api.act(codes[-1], "register")
+            assert api.act(codes[-1], "dispatch", crew=names[step % len(names)]).status_code == 200
         write("toilet", source_key=["moves"], name=["移动厕所"], seats_m=[step],
               geom=[minicity.ewkb(shapely.Point(place))])  # fmt: skip
         now = datetime.now(UTC)
@@ -129,6 +135,24 @@ def test_positions_then_are_the_newest_fixes_replayed(api: Api, moments: list[da
         assert set(drawn) == set(newest) != set()
         for num, place in newest.items():
             assert drawn[num] == pytest.approx(place, abs=2e-6)
+
+
+def test_a_frame_of_the_past_says_who_was_on_task(api: Api, moments: list[datetime]) -> None:
+    rows = entries("case")
+    with db.engine("app").connect() as conn:
+        codes = dict(
+            conn.execute(text("select num, code from twin.thing where kind = 'crew'")).all()
+        )
+        seen = set()
+        for at in moments:
+            then = replayed(rows, at).values()
+            had = {c["holder"] for c in then if c["state"] in ("dispatched", "handling")}
+            fixes = positions.fixes(conn, moment=at)
+            said = {codes[int(n)] for n in fixes["num"][fixes["busy"]] if int(n) in codes}
+            there = {codes[int(n)] for n in fixes["num"] if int(n) in codes}
+            assert said == had & there
+            seen.add(frozenset(said))
+    assert len(seen) > 1
 
 
 def test_alarms_then_are_those_that_stood(api: Api, moments: list[datetime]) -> None:

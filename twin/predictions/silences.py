@@ -120,4 +120,4 @@ def _share(conn: Connection, product: str) -> float:
         ),
         {"k": KIND, "p": product},
     ).one()
-    return round((row.good + 2) / (row.n + 3), 3)
+    return round(float(row.good + 2) / float(row.n + 3), 3)

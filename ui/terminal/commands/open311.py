@@ -31,8 +31,6 @@ def add(
     key_file: Annotated[Path | None, typer.Option(help="file with the api_key it gave us")] = None,
 ) -> None:
     """Keep the address and the key, and begin with what happens from now on."""
-    if not url.startswith(("https://", "http://")) or len(url) > 400:
-        raise BadRequest("The address begins with https:// (or http:// on one machine).")
     try:
         key = key_file.read_text(encoding="utf-8").strip() if key_file else ""
     except OSError as why:

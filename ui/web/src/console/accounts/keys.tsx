@@ -44,13 +44,14 @@ export function Keys({ writes }: { writes: boolean }) {
         {writes && <button class="btn main" onClick={() => setAdding(true)}><Icon name="plus" />{t("key.add")}</button>}</div>
       <Table columns={columns} rows={keys.value} label={t("acc.keys")} empty={t("key.none")} id={(k) => k.id} onOpen={(k) => s.go(`accounts/keys/${k.id}`)} chosen={(k) => k.id === id} />
       {adding && <NewKey onClose={() => setAdding(false)} onMade={setToken} />}
-      {chosen && <One of={chosen} writes={writes} />}
+      {chosen && <One of={chosen} writes={writes} onMade={setToken} />}
       {token && <Secret title={t("key.made")} about={t("acc.once")} value={token} onClose={() => setToken(null)} />}
     </>
   );
 }
 
-function One({ of: k, writes }: { of: Key; writes: boolean }) {
+function One({ of: k, writes, onMade }: { of: Key; writes: boolean; onMade: (token: string) => void }) {
+  const [grace, setGrace] = useState(24);
   const close = () => s.go("accounts/keys");
   const revoke = async () => {
     try {
@@ -58,6 +59,16 @@ function One({ of: k, writes }: { of: Key; writes: boolean }) {
       await read();
       s.tell(t("key.revoked"));
       close();
+    } catch (why) {
+      s.tell((why as Error).message, true);
+    }
+  };
+  const rotate = async () => {
+    try {
+      const made = await strong(() => post<{ token: string }>(`/api/v1/keys/${k.id}/rotate`, { grace_hours: grace }));
+      await read();
+      close();
+      onMade(made.token);
     } catch (why) {
       s.tell((why as Error).message, true);
     }
@@ -75,7 +86,7 @@ function One({ of: k, writes }: { of: Key; writes: boolean }) {
         <dt>{t("key.month")}</dt><dd>{num(k.month)}</dd>
         <dt>{t("key.by")}</dt><dd>{k.created_by} · {stamp(k.created_at)}</dd><dt>{t("key.until")}</dt><dd>{stamp(k.expires_at)}</dd>
       </dl>
-      {writes && !ended(k) && <div class="ends"><button class="btn bad" onClick={revoke}>{t("key.revoke")}</button></div>}
+      {writes && !ended(k) && <div class="ends"><label class="inline">{t("key.grace")}<select name="grace" value={grace} onChange={(e) => setGrace(Number(e.currentTarget.value))}>{[0, 1, 24, 72, 168].map((h) => <option value={h}>{h ? t("key.grace.h", { h }) : t("key.grace.none")}</option>)}</select></label><button class="btn" data-do="rotate" onClick={rotate}>{t("key.rotate")}</button><span class="grow" /><button class="btn bad" onClick={revoke}>{t("key.revoke")}</button></div>}
     </Dialog>
   );
 }

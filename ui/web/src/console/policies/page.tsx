@@ -8,16 +8,22 @@ import * as s from "../state";
 import "./policies.css";
 import { CalendarYears } from "./calendar";
 import { Diagram } from "./diagram";
+import { CopyAsNew } from "./copy";
 import { Part, label } from "./form";
+import { IndicatorForm } from "./indicatorform";
 import { Inspector } from "./inspector";
 import * as p from "./store";
 import { Migration } from "./migration";
 import { PartnerState } from "./partner";
+import { PlanForm } from "./planform";
+import { SceneForm } from "./sceneform";
 import { Trial } from "./trial";
 import type { Doc, Json } from "./types";
 
-const KINDS = ["process", "duty", "scheduling", "filter", "merge", "intake", "calendar"];
-const ICONS: Record<string, string> = { process: "route", duty: "clipboard-list", scheduling: "truck", filter: "filter", merge: "copy", intake: "download", calendar: "calendar-check" };
+const KINDS = ["process", "duty", "scheduling", "filter", "merge", "intake", "calendar", "plan", "scene", "indicators"];
+const TRIED = ["process", "duty", "filter", "merge", "indicators"];
+const COPIED = ["plan", "scene", "indicators", "group", "duty", "intake"];
+const ICONS: Record<string, string> = { process: "route", duty: "clipboard-list", scheduling: "truck", filter: "filter", merge: "copy", intake: "download", calendar: "calendar-check", plan: "shield-alert", scene: "presentation", indicators: "gauge" };
 const HIDDEN = new Set(["key", "title", "verified"]);
 
 function Rail() {
@@ -92,6 +98,7 @@ function Faults() {
 function Body() {
   const of = p.one.value!, doc = p.draft.value!;
   const views = of.kind === "process" ? ["diagram", "forms", "source"] : of.kind === "calendar" ? ["year", "forms", "source"] : ["forms", "source"];
+  const own = ["plan", "scene", "indicators"].includes(of.kind);
   const [view, setView] = useState(views[0]!);
   useEffect(() => setView(views[0]!), [of.kind, of.key]);
   return (
@@ -100,7 +107,8 @@ function Body() {
       <Faults />
       {view === "diagram" && <><Diagram /><Inspector /></>}
       {view === "year" && <CalendarYears />}
-      {view === "forms" && <fieldset class="formside" disabled={!p.mayWrite()}>{Object.entries(doc).filter(([k]) => !HIDDEN.has(k)).map(([k, v]) => <Part key={k} path={[k]} value={v} name={label(k)} />)}</fieldset>}
+      {view === "forms" && own && (of.kind === "indicators" ? <IndicatorForm /> : <fieldset class="formside" disabled={!p.mayWrite()}>{of.kind === "plan" ? <PlanForm /> : <SceneForm />}</fieldset>)}
+      {view === "forms" && !own && <fieldset class="formside" disabled={!p.mayWrite()}>{Object.entries(doc).filter(([k]) => !HIDDEN.has(k)).map(([k, v]) => <Part key={k} path={[k]} value={v} name={label(k)} />)}</fieldset>}
       {view === "source" && <Source key={of.version} />}
     </>
   );
@@ -124,12 +132,13 @@ export default function PoliciesPage() {
         {of && draft && <>
           <header class="head"><div class="grow"><h1>{tt(draft["title"] as never) || of.key}</h1><p class="muted">{label(`kind.${of.kind}`)} · <code>{of.key}</code>{draft["verified"] === false && ` · ${t("event.unverified")}`}</p></div>
             <div class="acts">
-              <Versions />
+              {of.version > 0 && <Versions />}
               {of.kind === "duty" && <Sheet />}
               {of.kind === "process" && <a class="btn" href={`/api/v1/policies/process/${encodeURIComponent(of.key)}/bpmn`}><Icon name="download" />BPMN 2.0</a>}
               {of.kind === "process" && p.mayWrite() && <Migration />}
-              {p.mayWrite() && <button class="btn" data-do="simulate" disabled={p.busy.value === "simulate"} onClick={() => void p.simulate(30)}><Icon name="flask-conical" />{t(p.busy.value === "simulate" ? "pol.trying" : "pol.simulate")}</button>}
-              {p.mayWrite() && p.changed.value && <button class="btn" onClick={() => void p.show(of.kind, of.key)}><Icon name="undo-2" />{t("pol.discard")}</button>}
+              {p.mayWrite() && COPIED.includes(of.kind) && <CopyAsNew />}
+              {p.mayWrite() && TRIED.includes(of.kind) && <button class="btn" data-do="simulate" disabled={p.busy.value === "simulate"} onClick={() => void p.simulate(30)}><Icon name="flask-conical" />{t(p.busy.value === "simulate" ? "pol.trying" : "pol.simulate")}</button>}
+              {p.mayWrite() && p.changed.value && of.version > 0 && <button class="btn" onClick={() => void p.show(of.kind, of.key)}><Icon name="undo-2" />{t("pol.discard")}</button>}
               {p.mayWrite() && <button class="btn main" data-do="publish" disabled={!p.changed.value || !!p.checked.value?.faults.length} onClick={() => setPublishing(true)}><Icon name="check" />{t("pol.publish")}</button>}
             </div></header>
           {of.kind === "outgoing" && <PartnerState name={of.key} />}

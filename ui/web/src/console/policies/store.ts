@@ -9,13 +9,15 @@ export const list = signal<Listed[]>([]);
 export const one = signal<One | null>(null);
 export const draft = signal<Doc | null>(null);
 export const checked = signal<Checked | null>(null);
+/** The draft that checking has looked at. */
+export const looked = signal<Doc | null>(null);
 export const trial = signal<Trial | null>(null);
 export const flow = signal<Flow | null>(null);
 export const busy = signal("");
 export const why = signal("");
 
 export const mayWrite = (): boolean => s.session.value.acts.includes("policy.write");
-export const changed = computed(() => !!one.value && !!draft.value && JSON.stringify(one.value.document) !== JSON.stringify(draft.value));
+export const changed = computed(() => !!one.value && !!draft.value && (one.value.version === 0 || JSON.stringify(one.value.document) !== JSON.stringify(draft.value)));
 const base = () => `/api/v1/policies/${one.value!.kind}/${encodeURIComponent(one.value!.key)}`;
 
 export async function loadList(): Promise<void> {
@@ -42,6 +44,15 @@ export async function follow(): Promise<void> {
   if (got && one.value?.key === key) flow.value = got;
 }
 
+/** Begin a new document as a copy of the one that is open; nothing runs until it is published. */
+export function begin(key: string, title: { zh: string; en: string }): void {
+  const of = one.value!;
+  trial.value = null;
+  draft.value = { ...structuredClone(draft.value!), key, title };
+  one.value = { ...of, key, version: 0, versions: [] };
+  void check();
+}
+
 let timer = 0;
 /** Put a value at a path of the draft; half a second later it is checked. */
 export function put(path: (string | number)[], value: Json | undefined): void {
@@ -63,7 +74,9 @@ export function take(doc: Doc): void {
 
 export async function check(): Promise<void> {
   if (!one.value || !draft.value || !mayWrite()) return;
+  const doc = draft.value;
   try { checked.value = await post<Checked>(`${base()}/check`, { document: draft.value }); } catch (e) { checked.value = { faults: [{ path: [], why: (e as Error).message }], warnings: [] }; }
+  looked.value = doc;
 }
 
 export async function simulate(days: number): Promise<void> {
@@ -79,6 +92,7 @@ export async function publish(note: string): Promise<boolean> {
     const done = await post<{ version: number; changed: boolean }>(`${base()}/publish`, { document: draft.value, note });
     s.tell(t(done.changed ? "pol.published" : "pol.same", { v: done.version }));
     await Promise.all([show(one.value!.kind, one.value!.key), loadList()]);
+    s.go(`policies/${one.value!.kind}/${one.value!.key}`);
     return true;
   } catch (e) { s.tell((e as Error).message, true); return false; } finally { busy.value = ""; }
 }
