@@ -71,6 +71,13 @@ def bands(x: Floats, y: Floats, found: Floats, levels: Floats) -> list[tuple[flo
     return shapes
 
 
+def line(x: Floats, y: Floats, found: Floats, level: float) -> Any | None:
+    """Return the line on which a grid has a value; None where it has it nowhere."""
+    made = contourpy.contour_generator(x, y, np.ma.masked_invalid(found))
+    parts = [shapely.linestrings(points) for points in made.lines(level) if len(points) >= 2]
+    return shapely.multilinestrings(parts) if parts else None
+
+
 def _polygon(points: Any, offsets: Any) -> Any:
     rings = [
         shapely.linearrings(points[a:b])

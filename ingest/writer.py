@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ingest import records, tracing
+from ingest import heard, records, sta, tracing
 from ingest.devices import Registry, Source
 from ingest.messages import Refused, Value, read_event, read_position, read_telemetry
 from twin import db, observations, positions, products, series, shadow
@@ -36,6 +36,9 @@ _READ_VALUES: dict[str, Callable[[bytes, datetime], list[Value]]] = {
 _SURPRISES = (ValueError, TypeError, LookupError, ArithmeticError)
 
 
+_NO_DAY = "no partition of relation"
+
+
 class Uplink(NamedTuple):
     """One message from any door."""
 
@@ -46,6 +49,7 @@ class Uplink(NamedTuple):
     door: str = "mqtt"
     port: int | None = None
     counter: int | None = None  # of a signed CoAP message
+    mark: heard.Mark | None = None  # of an MQTT message without a time
 
 
 Said = Uplink | Rejected  # what the door itself had to refuse is counted too
@@ -87,7 +91,7 @@ class Batch:
         self.tally.rejected.append(Rejected(source.num, one.door, topic, reason, one.payload))
 
 
-def write_all(registry: Registry, said: Sequence[Said]) -> Written:
+def write_all(registry: Registry, said: Sequence[Said], *, again: bool = True) -> Written:
     """Write a batch; a message that the database itself will not take is found and refused.
 
     Without this one such message would come again for ever and hold up all others.
@@ -102,6 +106,9 @@ def write_all(registry: Registry, said: Sequence[Said]) -> Written:
         reason = _blame(why.orig)
     except _SURPRISES as why:
         reason = f"{type(why).__name__}: {why}"
+    if again and _NO_DAY in reason:
+        # Retention dropped the day of something late: it is made anew, now that it was forgotten.
+        return write_all(registry, said, again=False)
     if len(said) == 1:
         return write(registry, [_refused(said[0], reason)])
     half = len(said) // 2
@@ -142,7 +149,8 @@ def write(registry: Registry, said: Sequence[Said]) -> Written:
             with conn.begin():
                 registry.refresh(conn)
                 clock = tracing.Clock()
-                batch = sort_out(conn, registry, said, received)
+                again = heard.sift(raw, said)
+                batch = sort_out(conn, registry, said, received, again)
                 clock.sort()
                 told = _store(conn, raw, batch, received)
                 batch.tally.write(raw, received)
@@ -236,16 +244,23 @@ def _count_on(raw: psycopg.Connection[Any], said: Sequence[Said]) -> None:
     for one in said:
         if isinstance(one, Uplink) and one.counter is not None:
             highest[one.source.num] = max(one.counter, highest.get(one.source.num, 0))
-    for num in sorted(highest):
+    if highest:
+        nums = sorted(highest)
         raw.execute(
-            "insert into iot.counter as c (num, counter) values (%s, %s) on conflict (num) "
-            "do update set counter = greatest(c.counter, excluded.counter)",
-            (num, highest[num]),
+            "insert into iot.counter as c (num, counter) select * from unnest(%s::int[], %s::bigint[]) "
+            "on conflict (num) do update set counter = greatest(c.counter, excluded.counter)",
+            (nums, [highest[num] for num in nums]),
         )
 
 
-def sort_out(conn: Connection, registry: Registry, said: Sequence[Said], received: float) -> Batch:
-    """Read every message strictly; what cannot be used is kept with its reason."""
+def sort_out(
+    conn: Connection, registry: Registry, said: Sequence[Said], received: float,
+    again: Collection[int] = (),
+) -> Batch:  # fmt: skip
+    """Read every message strictly; what cannot be used is kept with its reason.
+
+    The messages at `again` are stored already.
+    """
     batch = Batch(said)
     known = products.running(conn)
     by_product: dict[str, list[tuple[int, int, bytes, float, int | None]]] = {}
@@ -253,12 +268,19 @@ def sort_out(conn: Connection, registry: Registry, said: Sequence[Said], receive
         if isinstance(one, Rejected):
             batch.refuse(place, one.reason)
             continue
-        source, channel, payload, at, _, port, _ = one
+        source, channel, payload, at, _, port, _, _ = one
+        if place in again:
+            batch.tally.keep(np.array([source.num]), np.zeros(1, dtype=bool))
+            continue
         if channel == "telemetry" and source.product in known:
             by_product.setdefault(source.product, []).append((place, source.num, payload, at, port))
         else:
             try:
-                _other(batch, known, place, one)
+                if channel.startswith(sta.CHANNEL) and source.product in known:
+                    said_so = (place, source.num, sta.read(channel, payload, source.num), at, None)
+                    by_product.setdefault(source.product, []).append(said_so)
+                else:
+                    _other(batch, known, place, one)
             except Refused as why:
                 batch.refuse(place, str(why))
     for key in sorted(by_product):

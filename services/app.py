@@ -39,10 +39,12 @@ from services.intake.endpoints import router as intake
 from services.jobs.endpoints import router as jobs
 from services.keys.endpoints import router as keys
 from services.kinds.endpoints import router as kinds
+from services.linkages.endpoints import router as linkages
 from services.live.endpoints import router as live
 from services.live.hub import hub
 from services.loads.downloads import router as downloads
 from services.loads.endpoints import router as loads
+from services.ngsild.endpoints import router as ngsild
 from services.open311.endpoints import partners
 from services.open311.endpoints import router as open311
 from services.ota.endpoints import router as ota
@@ -115,7 +117,8 @@ def create_app() -> FastAPI:
         tiles, ogc_tiles, wmts, items, health, identity, accounts, organisations, keys, audit, sign_in,
         desk, events, dispatch, efficiency, open311, things, positions, boards, files, live,
         catalogue, features, history, transactions, kinds, jobs, versions, codes, loads, downloads,
-        changes, search, products, devices, sta, alarms, rules, shadow, subscriptions,
+        changes, search, products, devices, sta, ngsild, alarms, rules, linkages, shadow,
+        subscriptions,
         tickets, ota, indicators, policies, wall, citizens, plans, intake,
         partners, contacts, basemap,
     ):  # fmt: skip

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from ingest import warnings as cap_files
 from ingest.feed import run as feeds
 from ingest.files import uploads
+from services.devices import exports
 from services.dispatch.rolling import Rolling
 from services.open311 import handing
 from services.subscriptions.delivery import Delivery
@@ -28,12 +29,14 @@ from twin import (
     inspection,
     jobs,
     levels,
+    memory,
     rollups,
     searchkeys,
 )
 from twin.alarms.engine import Engine
 from twin.indicators import recount
 from twin.indicators.cells import Follower
+from twin.linkages import engine as linkages
 from twin.log import start_logging
 from twin.ota import rollouts
 from twin.ota.repository import repository
@@ -46,7 +49,7 @@ from twin.shadow import commands
 log = structlog.get_logger("worker")
 SWEEP_EVERY_S = 5.0
 # Jobs change kinds and check quality: the modules that offer tasks are named here.
-TASKS = (alter, change, inspection, recount, uploads)
+TASKS = (alter, change, exports, inspection, recount, uploads)
 WORK_EVERY_S = 1.0
 DRAW_EVERY_S = 0.25
 PLAN_EVERY_S = 600.0
@@ -146,6 +149,7 @@ def main() -> int:
     start_logging()
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
+    memory.settle()
     log.info("ready", tasks=len(TASKS))
     # A peer that does not answer keeps its own thread waiting, never deadlines or jobs; nor may the
     # words of a city that was just loaded, which take minutes.
@@ -157,6 +161,7 @@ def main() -> int:
         threading.Thread(target=_repeat, args=(_retire, RETIRE_EVERY_S), daemon=True),
         # A pass of alarms is one transaction: what it had taken stands there again.
         threading.Thread(target=_repeat, args=(Engine().once, ALARM_EVERY_S), daemon=True),
+        threading.Thread(target=_repeat, args=(linkages.once, ALARM_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Follower().once, COUNT_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(_devices, DEVICES_EVERY_S), daemon=True),
         threading.Thread(target=_repeat, args=(Outlook().once, OUTLOOK_EVERY_S), daemon=True),

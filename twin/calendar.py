@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from twin import declarations
+from twin.beside import Beside
 from twin.errors import BadRequest, DeclarationError
 
 KIND_OF = "calendar"
@@ -143,6 +144,11 @@ class Calendar:
         return max(0, self._before[b + 1] - self._before[a + 1])
 
 
+def midnight(day: date) -> datetime:
+    """Return the moment at which a day of the city begins."""
+    return datetime.combine(day, time(), ZONE)
+
+
 def _seconds(said: str) -> int:
     hours, minutes = said.split(":")
     return int(hours) * 3600 + int(minutes) * 60
@@ -185,16 +191,10 @@ def read_file(path: Path) -> dict[str, Any]:
     return doc
 
 
-_known: dict[int, tuple[dict[str, Any], Calendar]] = {}
+_known: Beside[dict[str, Any], Calendar] = Beside(64)
 
 
 def load(conn: Connection, name: str) -> Calendar:
     """Return the calendar that runs under this name; made once for each document in memory."""
     doc = declarations.kept(conn, KIND_OF, name, declarations.newest(conn, KIND_OF, name)[2])
-    found = _known.get(id(doc))
-    if found is None:
-        if len(_known) > 64:
-            _known.clear()
-        # The document is kept beside it, so its identity is never given to another.
-        found = _known[id(doc)] = (doc, Calendar(doc))
-    return found[1]
+    return _known.get(doc, Calendar)

@@ -282,7 +282,7 @@ def annotate(
     """Add to the data of a case without moving it; one entry, as for every change."""
     case = rows.locked(conn, case_id, actor)
     after = {**case, "version": case["version"] + 1, "data": {**case["data"], **data}}
-    rows.store(conn, [Step(after, action, actor, snapshot(case), {})])
+    rows.store(conn, [Step(after, action, actor, rows.written(case), {})])
     return after
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from twin.beside import Beside
 from twin.settings import settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -78,6 +79,19 @@ def async_engine(role: str = "app") -> AsyncEngine:
     return create_async_engine(
         settings().dsn(role), pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=_CONNECT
     )
+
+
+_places: Beside[Engine, str] = Beside(64)
+
+
+def place(conn: Connection) -> str:
+    """Return which database a connection leads to: part of the name of whatever is kept in memory."""
+    return _places.get(conn.engine, _place)
+
+
+def _place(leads: Engine) -> str:
+    at = leads.url
+    return f"{at.host}:{at.port}/{at.database}"
 
 
 @contextmanager

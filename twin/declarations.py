@@ -17,7 +17,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from sqlalchemy import JSON, Connection, bindparam, text
 
-from twin import journal
+from twin import db, journal
 from twin.errors import DeclarationError, NotFound
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -194,14 +194,9 @@ _ONE = text(
 )
 
 
-def _where(conn: Connection) -> str:
-    at = conn.engine.url
-    return f"{at.host}:{at.port}/{at.database}"
-
-
 def newest(conn: Connection, kind_of: str, key: str) -> tuple[str, str, int]:
     """Return (database, key, version) of what runs: a name that never means anything else."""
-    where = _where(conn)
+    where = db.place(conn)
     known = _newest.get((where, kind_of, key))
     if known is not None and known[0] > time.monotonic():
         return where, key, known[1]
@@ -215,7 +210,7 @@ def newest(conn: Connection, kind_of: str, key: str) -> tuple[str, str, int]:
 
 def kept(conn: Connection, kind_of: str, key: str, number: int) -> dict[str, Any]:
     """Return one published version from memory; whoever gets it leaves it as it is."""
-    name = (_where(conn), kind_of, key, number)
+    name = (db.place(conn), kind_of, key, number)
     found = _kept.get(name)
     if found is not None:
         return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from twin.beside import Beside
 from twin.kinds import Kind
 
 # The levels that are kept, and how many things of a kind make them worth keeping.
@@ -40,19 +41,12 @@ class Detail:
         return self.low != "each" and zoom < self.whole
 
 
-_made: dict[int, tuple[Kind, Detail]] = {}
-_MOST = 2048
+_made: Beside[Kind, Detail] = Beside(2048)
 
 
 def of(kind: Kind) -> Detail:
     """Return the detail of a kind: what it declares, else what its shape suggests; made once a kind."""
-    known = _made.get(id(kind))
-    if known is None:
-        if len(_made) > _MOST:
-            _made.clear()
-        # The kind is kept beside it, so its identity is never given to another.
-        known = _made[id(kind)] = (kind, _read(kind))
-    return known[1]
+    return _made.get(kind, _read)
 
 
 def _read(kind: Kind) -> Detail:

@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 
 from twin import batchfilter
-from twin.calendar import ZONE
+from twin.calendar import ZONE, midnight
 from twin.kinds import Kind
 from twin.rulebook import Rule, rules
 
@@ -133,7 +133,7 @@ def _fresh(rule: Rule, columns: Columns, _shapes: Any, _rows: int) -> Mask | Non
         if isinstance(cell, str):
             at = datetime.fromisoformat(cell)
         if isinstance(at, date) and not isinstance(at, datetime):
-            at = datetime.combine(at, datetime.min.time(), ZONE)
+            at = midnight(at)
         return bool((at if at.tzinfo else at.replace(tzinfo=ZONE)) >= limit)
 
     return _each(holds, rule, columns)

@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from twin import calendar, declarations, organisations, policies, rules
+from twin import calendar, db, declarations, organisations, policies, rules
+from twin.beside import Beside
 from twin.calendar import ZONE, Calendar
 from twin.policies import Doc, Fault
 from twin.process import rows as process_rows
@@ -101,8 +102,8 @@ class Duty:
         return Decision(why=missed)
 
 
-def _names(case: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {"c": process_rows.named(case), "p": {}, "actor": {}}
+def _names(case: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {"c": process_rows.Named(case), "p": {}, "actor": {}}
 
 
 def _fits(
@@ -157,8 +158,7 @@ _seats: dict[tuple[str, str, str], tuple[float, str | None]] = {}
 
 def _seated(conn: Connection, to: str, place: str) -> str | None:
     """Return who answers for a place; asked at every registering, changed a few times a year."""
-    at = conn.engine.url
-    key = (f"{at.host}:{at.port}/{at.database}", to, place)
+    key = (db.place(conn), to, place)
     known = _seats.get(key)
     if known is not None and known[0] > time_module.monotonic():
         return known[1]
@@ -181,20 +181,14 @@ def _contractor(conn: Connection, case: Mapping[str, Any]) -> str | None:
     return None
 
 
-_made: dict[int, tuple[Doc, Duty]] = {}
+_made: Beside[Doc, Duty] = Beside(32)
 
 
 def running(conn: Connection, process: str) -> Duty:
     """Return the duty list that runs for a process; made once for each document in memory."""
     number = declarations.newest(conn, KIND_OF, process)[2]
     doc = declarations.kept(conn, KIND_OF, process, number)
-    found = _made.get(id(doc))
-    if found is None:
-        if len(_made) > 32:
-            _made.clear()
-        # The document is kept beside it, so its identity is never given to another.
-        found = _made[id(doc)] = (doc, Duty(doc))
-    return found[1]
+    return _made.get(doc, Duty)
 
 
 def provide(conn: Connection, action: Mapping[str, Any], case: Case) -> dict[str, Any]:

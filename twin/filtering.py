@@ -32,7 +32,7 @@ def running(conn: Connection, process: str) -> dict[str, Any]:
 
 def judge(doc: Doc, case: Mapping[str, Any]) -> Verdict:
     """Return what the filters say of a case."""
-    c = {"description": "", "photos": [], **rows.named(case)}
+    c = {"description": "", "photos": [], **rows.Named(case)}
     for rule in doc["rules"]:
         if rule.get("off"):
             continue

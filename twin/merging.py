@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from twin import declarations, likeness, policies
+from twin import db, declarations, likeness, policies
 from twin.likeness import Report, Vocabulary
 from twin.policies import Doc, Fault
 from twin.process import rows, trial
@@ -39,7 +39,7 @@ _RECENT = text(
 
 def vocabulary(conn: Connection, process: str) -> Vocabulary:
     """Return what lately reported words tell, read anew every ten minutes."""
-    name = f"{conn.engine.url.render_as_string()} {process}"
+    name = f"{db.place(conn)} {process}"
     kept = _known.get(name)
     if kept is not None and kept[0] > time.monotonic():
         return kept[1]

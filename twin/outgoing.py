@@ -23,7 +23,7 @@ def running(conn: Connection, key: str) -> dict[str, Any]:
 
 def fits(doc: Doc, case: Mapping[str, Any]) -> bool:
     """Tell whether a case is one that the partner gets; RuleError when the rule is broken."""
-    c = rows.named(case)
+    c = dict(rows.Named(case))
     c["holder"] = c["holder"] or ""
     return rules.holds(doc["when"], {"c": c, "p": {}, "actor": {}})
 

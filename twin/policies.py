@@ -34,6 +34,7 @@ MODULES = (
     "twin.plans.model",
     "twin.scenes",
     "twin.boards",
+    "twin.linkages.trial",
     "twin.styles",
 )
 

@@ -15,6 +15,7 @@ from twin.telemetry import read, store
 # From these spans on the roll-ups answer: a year of hours is 8,760 rows, whatever was reported.
 MINUTES_FROM = timedelta(hours=12)
 HOURS_FROM = timedelta(days=14)
+LONGEST = timedelta(days=31)
 Last = Any
 
 
@@ -68,6 +69,13 @@ def values(
     return read.values(conn, num, prop, start, end, limit)
 
 
+def newest(
+    conn: Connection, num: int, prop: str, start: datetime, end: datetime, limit: int
+) -> Sequence[Any]:
+    """Return the last `at, value` between two moments, oldest first."""
+    return read.values(conn, num, prop, start, end, limit, newest=True)[::-1]
+
+
 def buckets(
     conn: Connection, num: int, prop: str, start: datetime, end: datetime, step_s: float
 ) -> Sequence[Any]:
@@ -92,30 +100,45 @@ def buckets(
     return found or read.buckets(conn, num, prop, start, end, step_s)
 
 
+def reach(period_s: float | None) -> timedelta:
+    """Return how far back a value still counts: a day, or three of its periods where these are longer."""
+    return min(max(timedelta(days=1), timedelta(seconds=3 * (period_s or 0))), LONGEST)
+
+
 def at_moment(
     conn: Connection, product: Product, prop: str, moment: datetime | None, nums: Sequence[int]
 ) -> Sequence[Any]:
     """Return `num, at, value` of one property of many things: now, or as it then was.
 
-    Of a past moment the newest value of the day before it counts; later ones are not yet known.
+    Of a past moment the newest value within the property's reach counts; later ones are not yet known.
     """
+    kind = "::int" if product[prop].type == products.BOOLEAN else ""
     if moment is None:
         rows = text(
-            f'select num, "{prop}__at" as at, "{prop}"::text::float8 as value '
+            f'select num, "{prop}__at" as at, "{prop}"{kind}::float8 as value '
             f'from {store.last(product.key)} where "{prop}" is not null and num = any(:n)'
         )
-        if product[prop].type == products.BOOLEAN:
-            rows = text(
-                f'select num, "{prop}__at" as at, "{prop}"::int::float8 as value '
-                f'from {store.last(product.key)} where "{prop}" is not null and num = any(:n)'
-            )
         return conn.execute(rows, {"n": list(nums)}).all()
-    kind = "::int" if product[prop].type == products.BOOLEAN else ""
     return conn.execute(
         text(
             f'select distinct on (num) num, at, "{prop}"{kind}::float8 as value '
-            f"from {store.up(product.key)} where at <= :t and at > :t - interval '1 day' "
+            f"from {store.up(product.key)} where at <= :t and at > :b "
             f'and "{prop}" is not null and num = any(:n) order by num, at desc'
         ),
-        {"t": moment, "n": list(nums)},
+        {"t": moment, "b": moment - reach(product[prop].period_s), "n": list(nums)},
     ).all()
+
+
+def heard_at(
+    conn: Connection, product: Product, moment: datetime, nums: Sequence[int]
+) -> dict[int, datetime]:
+    """Return when each thing of a product had last reported at a past moment, within its longest reach."""
+    longest = max((one.period_s or 0 for one in product.properties), default=0)
+    rows = conn.execute(
+        text(
+            f"select num, max(at) as at from {store.up(product.key)} "
+            "where at <= :t and at > :b and num = any(:n) group by num"
+        ),
+        {"t": moment, "b": moment - reach(longest), "n": list(nums)},
+    )
+    return {row.num: row.at for row in rows}

@@ -6,6 +6,7 @@ the type of the result is asked, never its truth.
 
 from __future__ import annotations
 
+import marshal
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -61,30 +62,62 @@ def _asks(expression: str) -> frozenset[str] | None:
     return frozenset(_FIELD.findall(expression))
 
 
+@lru_cache(maxsize=1024)
+def _mentions(expression: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that stand in an expression; what is not named cannot be touched."""
+    return tuple(k for k in known if re.search(rf"\b{re.escape(k)}\b", expression))
+
+
 def _given(
     expression: str, names: Mapping[str, Mapping[str, Any]], known: tuple[str, ...]
 ) -> dict[str, Mapping[str, Any]]:
     """Return what an expression needs of the names: handing over a whole case costs more than its rule."""
-    data = {k: names.get(k, {}) for k in known}
-    fields = _asks(expression) if "c" in data else None
-    if fields is not None:
-        case = data["c"]
-        data["c"] = {k: case[k] for k in fields if k in case}
+    data = {k: names.get(k, {}) for k in _mentions(expression, known)}
+    if "c" in data:
+        case, fields = data["c"], _asks(expression)
+        data["c"] = dict(case) if fields is None else {k: case[k] for k in fields if k in case}
     return data
+
+
+# Rules know no clock and no chance: what was given once gives the same again.
+_results: dict[tuple[str, tuple[str, ...], bytes], Any] = {}
+_REMEMBERED, _LARGE = 4096, 2048
+_LASTING = (bool, int, float, str)
+
+
+def _key(
+    expression: str, known: tuple[str, ...], given: dict[str, Any]
+) -> tuple[str, tuple[str, ...], bytes] | None:
+    """Return a name of an evaluation that tells apart whatever rules can; None for what has none."""
+    try:
+        # Version 2 says the same of equal values; later ones also say which of them are shared.
+        said = marshal.dumps(given, 2)
+    except ValueError:
+        return None
+    return (expression, known, said) if len(said) <= _LARGE else None
 
 
 def value(
     expression: str, names: Mapping[str, Mapping[str, Any]], known: tuple[str, ...] = NAMES
 ) -> Any:
     """Evaluate an expression; RuleError carries the reason when it fails."""
+    given = _given(expression, names, known)
+    key = _key(expression, known, given)
+    if key is not None and (kept := _results.get(key)) is not None:
+        return kept
     try:
         made = compile_rule(expression, known)
-        result = made.eval(data=_given(expression, names, known))
+        result = made.eval(data={k: given.get(k, {}) for k in known})
     except RuntimeError as why:
         raise RuleError(f"The rule {expression!r} failed: {str(why).splitlines()[0]}") from why
     if result.type() == cel.Type.ERROR:
         raise RuleError(f"The rule {expression!r} failed: {result.value()}")
-    return result.plain_value()
+    said = result.plain_value()
+    if key is not None and type(said) in _LASTING:
+        if len(_results) >= _REMEMBERED:
+            _results.clear()
+        _results[key] = said
+    return said
 
 
 def holds(

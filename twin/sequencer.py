@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from twin import db, ledger
+from twin import db, ledger, trace
 from twin.log import start_logging
 from twin.settings import settings
 
@@ -69,8 +69,11 @@ class Sequencer:
                     pass
 
     def _step(self, conn: Connection, end: ledger.Tree) -> None:
+        before = end.size
         while ledger.seal(conn, end):
             conn.commit()
+        if end.size != before:
+            trace.pushed(conn)
         conn.commit()
         if time.monotonic() - self.signed_at >= CHECKPOINT_EVERY_S:
             ledger.checkpoint(conn, end, settings().secret(ledger.KEY))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from twin import journal
+from twin import db, journal
 from twin.errors import Unavailable
 
 _days: set[tuple[str, str, date]] = set()
@@ -32,7 +32,7 @@ def copy_rows(
 
 def ensure_days(conn: Connection, series: str, moments: Iterable[datetime]) -> None:
     """Make the day partitions that a batch needs; known ones cost nothing."""
-    where = str(conn.engine.url.database) + str(conn.engine.url.port)
+    where = db.place(conn)
     for day in {moment.astimezone(UTC).date() for moment in moments}:
         if (where, series, day) not in _days:
             conn.execute(text("select twin.ensure_day(:s, :d)"), {"s": series, "d": day})

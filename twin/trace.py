@@ -80,11 +80,12 @@ def of(conn: Connection, num: int, limit: int = 50) -> list[dict[str, Any]]:
         one["hops"].append({"hop": row.hop, "ms": row.ms, "detail": row.detail})
     for one in found.values():
         one["hops"] += _after(conn, num, one)
+        one["hops"].sort(key=lambda hop: HOPS.index(hop["hop"]))
     return _newest(list(found.values()))
 
 
 def _after(conn: Connection, num: int, one: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what followed the commit: the alarm that was raised, and the number under which all is pushed."""
+    """Return what followed the commit: the alarm that was raised."""
     hops: list[dict[str, Any]] = []
     stored = next((hop for hop in one["hops"] if hop["hop"] == "store"), None)
     if stored is None:
@@ -99,13 +100,23 @@ def _after(conn: Connection, num: int, one: Mapping[str, Any]) -> list[dict[str,
     if raised:
         detail = {"rule": raised.rule, "level": raised.level}
         hops.append({"hop": "alarm", "ms": float(raised.ms) + stored["ms"], "detail": detail})
-    entry = (stored["detail"] or {}).get("entry")
-    seq = conn.execute(
-        text("select seq from twin.sealed where entry = :e"), {"e": entry}
-    ).scalar() if entry else None  # fmt: skip
-    if seq is not None:
-        hops.append({"hop": "push", "ms": None, "detail": {"seq": seq}})
     return hops
+
+
+_PUSHED = text(
+    "insert into iot.trace (num, trace, hop, ms, detail) "
+    "select t.num, t.trace, 'push', t.ms + extract(epoch from clock_timestamp() - t.at) * 1000, "
+    "jsonb_build_object('seq', s.seq) from iot.traced f join iot.trace t on t.num = f.num "
+    "join twin.sealed s on s.entry = (t.detail->>'entry')::bigint "
+    "where f.until > now() and t.hop = 'store' and t.at > now() - interval '1 minute' "
+    "and not exists ("
+    "select from iot.trace p where p.num = t.num and p.trace = t.trace and p.hop = 'push')"
+)
+
+
+def pushed(conn: Connection) -> None:
+    """Note when the entries of followed messages got their number: with it they go out to everyone."""
+    conn.execute(_PUSHED)
 
 
 def _newest(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from ingest.doors.coap import CoapDoor
 from ingest.doors.frames import Receiver, Station, Terminal, stations
 from ingest.doors.gateway import Gateway
 from ingest.doors.mqtt import Door
-from twin import db
+from twin import db, memory
 from twin.errors import TwinError
 from twin.log import start_logging
 from twin.settings import Settings, settings
@@ -98,6 +98,7 @@ async def serve() -> None:
         loop.add_signal_handler(number, over.set)
     with db.engine("ingest").connect() as conn:
         gateway.registry.refresh(conn)
+    gateway.restore()
     writing = loop.create_task(gateway.inbox.run())
     beside = [loop.create_task(gateway.listen()), loop.create_task(gateway.sweep())]
     plain = bound(address(config), config.mqtt_port)
@@ -114,8 +115,10 @@ async def serve() -> None:
         )
     coap = CoapDoor(gateway)
     coap.load()
+    await coap.open()
     udp, _ = await loop.create_datagram_endpoint(lambda: coap, sock=datagrams(config))
     servers += await frame_doors(gateway, config)
+    memory.settle()
     log.info("ready", pid=os.getpid(), mqtt=config.mqtt_port, tls=secure is not None)
     told = loop.create_task(over.wait())
     await asyncio.wait([told, writing], return_when=asyncio.FIRST_COMPLETED)

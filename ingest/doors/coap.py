@@ -17,9 +17,11 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import text
 
 from ingest.devices import Source
+from ingest.doors.coapsite import Slow
 from ingest.doors.gateway import Gateway
 from ingest.doors.identity import mac, opened
 from ingest.doors.mqtt import UP
+from ingest.doors.oscore import reserve
 from ingest.writer import Rejected, Uplink
 from twin import db
 from twin.errors import TwinError
@@ -117,6 +119,21 @@ class CoapDoor(asyncio.DatagramProtocol):
         self._answers: OrderedDict[tuple[Address, int], tuple[float, bytes | None]] = OrderedDict()
         self._counters: dict[int, int] = {}
         self._own = 0
+        self.slow = Slow(self)
+
+    async def open(self) -> None:
+        """Make ready what is slow and seldom, with numbers that were never used before."""
+        await self.slow.open()
+        await asyncio.to_thread(self.reserve)
+        self.gateway.on_downlink.append(self.slow.site.changed)
+        self.gateway.on_minute.append(self.reserve)
+
+    def reserve(self) -> None:
+        """Keep numbers of protected messages ahead of what is used."""
+        with db.engine("ingest").begin() as conn:
+            raw: Any = conn.connection.driver_connection
+            first = reserve(raw)
+        self.slow.contexts.first = max(self.slow.contexts.first, first)
 
     def load(self) -> None:
         """Read how far the counters of devices have come."""
@@ -136,7 +153,8 @@ class CoapDoor(asyncio.DatagramProtocol):
             if len(data) >= 4 and data[0] >> 4 == 4:  # version 1, CON: refuse it
                 self.transport.sendto(struct.pack(">BBH", 0x70, 0, data[2] << 8 | data[3]), addr)
             return
-        if said.kind in (ACK, RST):
+        if said.kind in (ACK, RST) or (said.code and (said.code != POST or said.odd is not None)):
+            self.slow.take(data, addr)
             return
         if not said.code:
             self.transport.sendto(struct.pack(">BBH", 0x70, 0, said.number), addr)  # a ping
@@ -154,10 +172,6 @@ class CoapDoor(asyncio.DatagramProtocol):
 
     def _take(self, said: Request, addr: Address) -> int | None:
         """Give a message to the inbox; return an answer where there is none to wait for."""
-        if said.odd is not None:
-            return BAD_OPTION
-        if said.code != POST:
-            return NOT_ALLOWED
         if len(said.path) < 4 or said.path[0] != "v1":
             return NOT_FOUND
         product, device, channel = said.path[1], said.path[2], "/".join(said.path[3:])
@@ -169,33 +183,41 @@ class CoapDoor(asyncio.DatagramProtocol):
             self._answers.pop((addr, said.number), None)
             return UNAVAILABLE
         source = self.gateway.registry.find(product, device)
-        counter = self._counter(source, channel, said)
+        counter = self.signed(source, channel, said.query, said.payload)
         if source is None or counter is None:
             self.gateway.refused += 1
             return UNAUTHORIZED
         token = (addr, said.kind, said.number, said.token)
         topic = f"{product}/{device}/{channel}"
-        if counter <= self._counters.get(source.num, -1) and b'"t"' not in said.payload:
+        if not self.moved_on(source.num, counter) and b'"t"' not in said.payload:
             # Nothing in it tells a repetition from a message that was copied and sent again.
             reason = "its counter was used before"
             self.gateway.inbox.put(
                 Rejected(source.num, "coap", topic, reason, said.payload), self, token
             )
             return None
-        self._counters[source.num] = max(counter, self._counters.get(source.num, -1))
         uplink = Uplink(source, channel, said.payload, time.time(), "coap", None, counter)
         self.gateway.inbox.put(uplink, self, token)
         return None
 
-    def _counter(self, source: Source | None, channel: str, said: Request) -> int | None:
+    def moved_on(self, num: int, counter: int) -> bool:
+        """Tell whether a count is a new one of its device, and remember it."""
+        if counter <= self._counters.get(num, -1):
+            return False
+        self._counters[num] = counter
+        return True
+
+    def signed(
+        self, source: Source | None, channel: str, query: dict[str, str], payload: bytes
+    ) -> int | None:
         """Return the count of a message that its device has signed."""
-        count, signature = said.query.get("c", ""), said.query.get("s", "")
+        count, signature = query.get("c", ""), query.get("s", "")
         if source is None or source.sealed is None or not count.isdigit() or len(count) > 15:
             return None
         try:
             secret = opened(source.product, source.device, source.sealed)
-            name, method = f"{source.product}/{source.device}", said.query.get("h", "hmacsha256")
-            wanted = mac(secret, name, channel, int(count), said.payload, method)
+            name, method = f"{source.product}/{source.device}", query.get("h", "hmacsha256")
+            wanted = mac(secret, name, channel, int(count), payload, method)
         except TwinError:
             return None
         right = hmac.compare_digest(wanted.encode(), signature.lower().encode())

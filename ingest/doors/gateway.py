@@ -13,8 +13,9 @@ import psycopg
 import structlog
 from sqlalchemy import text
 
+from ingest import heard, sta
 from ingest.devices import ASK_AGAIN_S, Registry, Source
-from ingest.doors import packets
+from ingest.doors import kept, packets
 from ingest.doors.identity import REGISTER, Caller, Login, admit, names
 from ingest.doors.inbox import AWAY, Inbox
 from ingest.doors.mqtt import UP, Door
@@ -51,6 +52,12 @@ class Gateway:
         self._reading = False
         self._asked: dict[tuple[str, str], float] = {}
         self._wanted: set[int] = set()
+        self.on_downlink: list[
+            Callable[[int], None]
+        ] = []  # heard that something goes down to a thing
+        self.on_minute: list[Callable[[], None]] = [_forget_heard]  # done beside, every minute
+        self._kept: list[Callable[[], None]] = []
+        self._keeping = False
         self._framed_at = 0.0
         self._due_at = 0.0
         self._told_at = time.monotonic()
@@ -98,6 +105,9 @@ class Gateway:
 
     def route(self, caller: Caller, topic: str) -> tuple[Source, str] | None:
         """Return whose topic this is and which of its channels; None where the caller may not."""
+        if topic.startswith(sta.TOPIC) and caller.source is not None:
+            channel = sta.channel(topic, caller.source.num)
+            return (caller.source, channel) if channel else None
         parts = topic.split("/", 4)
         if len(parts) != 5 or parts[:2] != ["twin", "v1"] or parts[4] not in UP:
             return None
@@ -129,6 +139,7 @@ class Gateway:
             if before.caller and before.caller.source and before.session:
                 self.sessions.by_num.get(before.caller.source.num, set()).discard(before.session)
         session.connection = door
+        self.sessions.touch(session)
         self._by_key[key] = door
         source = door.caller.source
         if source is not None:
@@ -212,10 +223,71 @@ class Gateway:
 
     # -- down to devices
 
-    def subscribed(self, door: Door) -> None:
-        """Look for what waits for a device that can hear it now."""
-        if door.caller is not None and door.caller.source is not None:
-            self._wanted.add(door.caller.source.num)
+    def subscribed(self, door: Door, fresh: list[str]) -> None:
+        """Look for what waits for a device that can hear it now, and for what stands."""
+        source = door.caller.source if door.caller else None
+        if source is None:
+            return
+        self._wanted.add(source.num)
+        topic = f"twin/v1/{source.product}/{source.device}/shadow/desired"
+        if not any(packets.matches(name, topic) for name in fresh):
+            return
+
+        def read() -> shadow.Downlink | None:
+            with db.engine("ingest").begin() as conn:
+                return shadow.standing(_raw(conn), source.num)
+
+        def then(found: shadow.Downlink | None) -> None:
+            if found is not None:
+                door.send(topic, found.payload, found.id, retain=True)
+
+        self.aside(read, then, None)
+
+    # -- sessions that outlive the door
+
+    def restore(self) -> None:
+        """Take up the sessions of clients as the door left them, however it ended."""
+        with db.engine("ingest").connect() as conn:
+            self.sessions.restore(kept.load(_raw(conn)))
+
+    def keep(self, session: Session, then: Callable[[], None] | None = None) -> None:
+        """Write a session that changed, and then go on; one that ends with its connection is not."""
+        if not self.sessions.touch(session):
+            if then is not None:
+                then()
+            return
+        if then is not None:
+            self._kept.append(then)
+        if not self._keeping:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write what changed; what changes meanwhile is written together."""
+        changed, self.sessions.changed = self.sessions.changed, {}
+        then, self._kept = self._kept, []
+        self._keeping = bool(changed)
+        if not changed:
+            return
+        rows = [kept.as_row(one) for one in changed.values() if one is not None and one.keeps]
+        gone = [key for key, one in changed.items() if one is None or not one.keeps]
+
+        def write() -> bool:
+            with db.engine("ingest").begin() as conn:
+                kept.drop(_raw(conn), gone)
+                kept.save(_raw(conn), rows)
+            return True
+
+        def done(_: bool) -> None:
+            for call in then:
+                call()
+            self._keep()
+
+        def failed() -> None:
+            self._keeping = False
+            self._kept = then + self._kept
+            self.sessions.changed = {**changed, **self.sessions.changed}
+
+        self.aside(write, done, failed)
 
     def delivered(self, downlink: str) -> None:
         """Note that a device has acknowledged what it was sent."""
@@ -333,6 +405,8 @@ class Gateway:
         elif payload.isdigit():
             self._wanted.add(int(payload))
             self._look()
+            for call in self.on_downlink:
+                call(int(payload))
 
     def _reread(self) -> None:
         """Read all devices: what was said while nobody listened is not said again."""
@@ -356,8 +430,12 @@ class Gateway:
                 self._wanted.update(self.sessions.by_num)
             self._look()
             self._frame()
+            if self.sessions.changed and not self._keeping:
+                self._keep()
             if now - self._told_at >= SUMMARY_EVERY_S:
                 self._told_at = now
+                for call in self.on_minute:
+                    self.aside(call, None, None)
                 log.info("so far", **self.inbox.counts, connected=len(self.connections))
 
     def _frame(self) -> None:
@@ -381,6 +459,11 @@ def _proof(source: Source) -> tuple[Any, ...]:
 def _keep_frame() -> None:
     with db.engine("ingest").begin() as conn:
         positions.keep_frame(conn)
+
+
+def _forget_heard() -> None:
+    with db.engine("ingest").begin() as conn:
+        heard.forget(_raw(conn))
 
 
 def _nobody_online() -> None:

@@ -140,4 +140,4 @@ def mac(secret: str, name: str, channel: str, counter: int, payload: bytes, meth
     if algorithm not in ("sha256", "sm3"):
         raise BadRequest("h is hmacsha256 or hmacsm3.")
     said = f"{name}/{channel}\n{counter}\n".encode() + payload
-    return hmac.new(secret.encode(), said, algorithm).hexdigest()[:32]
+    return hmac.digest(secret.encode(), said, algorithm).hex()[:32]

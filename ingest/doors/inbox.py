@@ -18,6 +18,8 @@ from twin import db
 from twin.errors import Unavailable
 
 BATCH = 10_000
+# A commit costs as much as a thousand messages: where more than a few come at once, some are awaited.
+FEW, GATHER, GATHER_S = 20, 1000, 0.002
 MOST_MESSAGES, MOST_BYTES = 100_000, 64 * 1024 * 1024
 AWAY = (SQLAlchemyError, psycopg.Error, Unavailable, OSError)
 log = structlog.get_logger("doors")
@@ -82,6 +84,8 @@ class Inbox:
             await self._bell.wait()
             self._bell.clear()
             while self._said:
+                if FEW < len(self._said) < GATHER:
+                    await asyncio.sleep(GATHER_S)
                 said, self._said = self._said[:BATCH], self._said[BATCH:]
                 who, self._who = self._who[:BATCH], self._who[BATCH:]
                 self._busy = len(said)

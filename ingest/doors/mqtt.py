@@ -6,15 +6,17 @@ import asyncio
 import secrets
 import struct
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from ingest import heard
 from ingest.devices import Source
 from ingest.doors import packets
 from ingest.doors.identity import Caller, Login
 from ingest.doors.packets import Connect, Malformed
-from ingest.doors.sessions import MOST_QUEUED, MOST_SUBSCRIPTIONS, NEVER, Session
+from ingest.doors.sessions import MOST_QUEUED, MOST_SUBSCRIPTIONS, NEVER, Sent, Session
 from ingest.writer import Rejected, Uplink
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Door(asyncio.Protocol):
         self.gone = False
         self.paused = False
         self._checking = False
+        self._name = 0  # a number for the client, by which its repetitions are known
         self._held = b""
         self._out = bytearray()
         self._routes: dict[bytes, tuple[Source, str] | None] = {}
@@ -152,7 +155,11 @@ class Door(asyncio.Protocol):
             self._not_theirs(topic, data[at:end], token)
             return
         source, channel = route
-        said = Uplink(source, channel, data[at:end], time.time(), self.door)
+        payload = data[at:end]
+        mark = None
+        if qos and b'"t"' not in payload:
+            mark = heard.Mark(self._name, number, heard.digest(payload), bool(head & 8))
+        said = Uplink(source, channel, payload, time.time(), self.door, None, None, mark)
         self.inbox.put(said, self if qos else None, token)
 
     def _broken(self, head: int, short: bool) -> Malformed:
@@ -276,8 +283,10 @@ class Door(asyncio.Protocol):
             self._out += packets.ack(self.version, packets.PUBCOMP, number, code)
         elif kind == packets.PUBACK:
             told = self.session.sent.pop(number, None)
-            if told is not None and reason < 0x80:
-                self.gateway.delivered(told)
+            if told is not None:
+                self.gateway.keep(self.session)
+                if reason < 0x80:
+                    self.gateway.delivered(told.downlink)
         else:
             raise Malformed("nothing of QoS 2 was sent", packets.PROTOCOL_ERROR)
 
@@ -379,7 +388,10 @@ class Door(asyncio.Protocol):
             self.session.expiry_s = said.properties.get(packets.SESSION_EXPIRY, 0)
         else:
             self.session.expiry_s = 0 if said.clean else NEVER
+        self._name = heard.digest(f"{caller.name}\n{self.client}".encode())
         self._out += packets.connack(said.version, packets.OK, present=present, properties=extra)
+        for number, one in self.session.sent.items():
+            self._out += packets.publish(said.version, one.topic, one.payload, 1, number, dup=True)
         if caller.claim is not None:
             self.gateway.hand_over(self, caller)
 
@@ -399,7 +411,7 @@ class Door(asyncio.Protocol):
     def _subscribe(self, raw: bytes) -> None:
         number, filters = packets.read_filters(raw, self.version, options=True)
         assert self.session is not None and self.caller is not None
-        codes = []
+        codes, fresh = [], []
         for name, wanted in filters:
             if not packets.valid_filter(name):
                 codes.append(packets.BAD_FILTER)
@@ -410,11 +422,20 @@ class Door(asyncio.Protocol):
             elif len(self.session.subscriptions) >= MOST_SUBSCRIPTIONS:
                 codes.append(0x97)
             else:
-                self.session.subscriptions[name] = min(1, wanted)
-                codes.append(min(1, wanted))
-        self._out += packets.suback(self.version, packets.SUBACK, number, codes)
+                known = name in self.session.subscriptions
+                self.session.subscriptions[name] = min(1, wanted & 3)
+                codes.append(min(1, wanted & 3))
+                if wanted >> 4 == 0 or (wanted >> 4 == 1 and not known):
+                    fresh.append(name)
+        answer = packets.suback(self.version, packets.SUBACK, number, codes)
+        self.gateway.keep(self.session, partial(self._subscribed, answer, fresh))
+
+    def _subscribed(self, answer: bytes, fresh: list[str]) -> None:
+        """Acknowledge subscriptions that will be there after a restart too."""
+        self._out += answer
         self.flush()
-        self.gateway.subscribed(self)
+        if not self.gone:
+            self.gateway.subscribed(self, fresh)
 
     def _unsubscribe(self, raw: bytes) -> None:
         number, filters = packets.read_filters(raw, self.version, options=False)
@@ -423,20 +444,29 @@ class Door(asyncio.Protocol):
         for name, _ in filters:
             known = self.session.subscriptions.pop(name, None)
             codes.append(packets.OK if known is not None else 0x11)
-        self._out += packets.suback(self.version, packets.UNSUBACK, number, codes)
+        answer = packets.suback(self.version, packets.UNSUBACK, number, codes)
+        self.gateway.keep(self.session, partial(self._answer, answer))
 
-    def send(self, topic: str, payload: bytes, downlink: str) -> bool:
+    def _answer(self, answer: bytes) -> None:
+        self._out += answer
+        self.flush()
+
+    def send(self, topic: str, payload: bytes, downlink: str, *, retain: bool = False) -> bool:
         """Send a message down where the client subscribed; True when it is on its way."""
         session = self.session
         if self.gone or session is None:
             return False
         qos = session.qos_for(topic)
-        if qos is None or len(session.sent) >= MOST_QUEUED or downlink in session.sent.values():
+        if qos is None or len(session.sent) >= MOST_QUEUED:
+            return False
+        if any(one.downlink == downlink for one in session.sent.values()):
             return False
         number = session.number() if qos else 0
         if qos:
-            session.sent[number] = downlink
-        self.transport.write(packets.publish(self.version, topic, payload, qos, number, dup=False))
+            session.sent[number] = Sent(downlink, topic, payload)
+            self.gateway.keep(session)
+        said = packets.publish(self.version, topic, payload, qos, number, dup=False, retain=retain)
+        self.transport.write(said)
         if not qos:
             self.gateway.delivered(downlink)  # it asked for no more
         return True

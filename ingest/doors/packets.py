@@ -178,7 +178,7 @@ def read_connect(raw: bytes) -> Connect:
 
 
 def read_filters(raw: bytes, version: int, *, options: bool) -> tuple[int, list[tuple[str, int]]]:
-    """Read SUBSCRIBE (with options) or UNSUBSCRIBE: packet identifier, filters with the wanted QoS."""
+    """Read SUBSCRIBE (with options) or UNSUBSCRIBE: packet identifier, filters with their options."""
     said = Reader(raw)
     number = said.two()
     if not number:
@@ -191,9 +191,9 @@ def read_filters(raw: bytes, version: int, *, options: bool) -> tuple[int, list[
     while said.left:
         name = said.text()
         wanted = said.byte() if options else 0
-        if wanted & 3 == 3 or wanted & (0xC0 if version == V5 else 0xFC):
+        if wanted & 3 == 3 or wanted >> 4 == 3 or wanted & (0xC0 if version == V5 else 0xFC):
             raise Malformed("options of a subscription that do not exist")
-        filters.append((name, wanted & 3))
+        filters.append((name, wanted))
     if not filters:
         raise Malformed("no filter in it", PROTOCOL_ERROR)
     return number, filters
@@ -263,11 +263,13 @@ def text(said: str) -> bytes:
     return struct.pack(">H", len(raw)) + raw
 
 
-def publish(version: int, topic: str, payload: bytes, qos: int, number: int, dup: bool) -> bytes:
+def publish(
+    version: int, topic: str, payload: bytes, qos: int, number: int, dup: bool, retain: bool = False
+) -> bytes:
     """Return PUBLISH as the server sends it."""
     body = text(topic) + (struct.pack(">H", number) if qos else b"")
     body += b"\0" if version == V5 else b""
-    return packet(PUBLISH, body + payload, (dup and qos > 0) << 3 | qos << 1)
+    return packet(PUBLISH, body + payload, (dup and qos > 0) << 3 | qos << 1 | retain)
 
 
 def ack(version: int, kind: int, number: int, code: int = OK) -> bytes:

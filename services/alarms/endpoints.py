@@ -22,6 +22,15 @@ Code = Annotated[str, Path(min_length=1, max_length=64)]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 
 
+class Answer(BaseModel):
+    """An answer to a call: one's own, or that of somebody who was reached by telephone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reached: Annotated[str, Field(min_length=3, max_length=80)] | None = None
+    note: Annotated[str, Field(max_length=500)] | None = None
+
+
 class Many(BaseModel):
     """Which alarms are acknowledged."""
 
@@ -87,6 +96,13 @@ def acknowledge(said: Many, person: Person, idempotency_key: Key = None) -> dict
         )  # fmt: skip
 
 
+@router.get("/alarms/called")
+def called(person: Person) -> dict[str, Any]:
+    """Return the alarms in which you were called and have not answered."""
+    with db.engine("app").connect() as conn:
+        return {"alarms": service.called(conn, person)}
+
+
 @router.get("/alarms/{key}")
 def alarm(key: Code, person: Person) -> dict[str, Any]:
     """Show one alarm: its things, its story, what can be done."""
@@ -104,6 +120,17 @@ def act(
         return once(
             conn, person, idempotency_key, asked,
             lambda: service.act(conn, person, key, action, body.params(), body.version),
+        )  # fmt: skip
+
+
+@router.post("/alarms/{key}/answer")
+def answer(key: Code, said: Answer, person: Person, idempotency_key: Key = None) -> dict[str, Any]:
+    """Answer a call: who was called and may handle alarms takes this one on."""
+    with db.engine("app").begin() as conn:
+        asked = {"key": key, **said.model_dump()}
+        return once(
+            conn, person, idempotency_key, asked,
+            lambda: service.answer(conn, person, key, said.reached, said.note),
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -83,6 +84,24 @@ def members(conn: Connection, case: UUID, limit: int = 500) -> Sequence[Any]:
         ),
         {"id": case, "limit": limit},
     ).all()
+
+
+def waiting_for(conn: Connection, actor: Actor) -> list[dict[str, Any]]:
+    """Return the open alarm cases in which the actor was called and has not answered."""
+    scope, params = scope_sql(actor, "c", cases.LEVEL)
+    rows = conn.execute(
+        text(
+            f'select {cases.COLUMNS} from twin."case" c where c.process = :process '
+            "and c.closed_at is null and c.data @> cast(:mine as jsonb) "
+            f"and {scope} order by c.severity, c.opened_at desc limit 200"
+        ),
+        {
+            "process": PROCESS,
+            "mine": json.dumps({"notices": [{"user": actor.user, "acked_at": None}]}),
+            **params,
+        },
+    )
+    return [dict(row._mapping) for row in rows]
 
 
 def standing(

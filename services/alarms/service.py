@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from services.alarms import repository
-from twin import cases, declarations, journal
+from twin import cases, declarations, journal, notices
 from twin.alarms import rule
 from twin.alarms.raising import PROCESS
 from twin.alarms.view import View
@@ -33,6 +33,7 @@ def one(conn: Connection, actor: Actor, key: str) -> dict[str, Any]:
     view = View(conn)
     said = view.definition(case["process_version"])
     shown = view.show(case, actor)
+    shown["notices"] = case["data"].get("notices", [])
     shown["things"] = [_member(row) for row in repository.members(conn, case["id"])]
     shown["action_titles"] = {
         name: {
@@ -56,6 +57,8 @@ _TITLES = {
     "join": {"zh": "新增设备", "en": "More things"},
     "left": {"zh": "设备恢复", "en": "Things back to normal"},
     "warn": {"zh": "即将超时", "en": "Due soon"},
+    "call": {"zh": "呼叫", "en": "People called"},
+    "answer": {"zh": "回应呼叫", "en": "Answered the call"},
     "late": {"zh": "超时未确认", "en": "Not acknowledged in time"},
 }
 
@@ -76,6 +79,35 @@ def _step(row: Any, said: Mapping[str, Any], view: View) -> dict[str, Any]:
         "severity": row.after["severity"],
         "note": note.get("note") or note.get("reason"),
     }
+
+
+def called(conn: Connection, actor: Actor) -> list[dict[str, Any]]:
+    """Return the open alarms whose call waits for the actor's answer, the loudest first."""
+    view = View(conn)
+    return [view.show(case, actor) for case in repository.waiting_for(conn, actor)]
+
+
+def answer(
+    conn: Connection, actor: Actor, key: str, reached: str | None, note: str | None
+) -> dict[str, Any]:
+    """Answer a call, or note who was reached by telephone.
+
+    Whoever answers for themselves and may handle alarms has acknowledged it: nobody else is called.
+    """
+    case = find(conn, actor, key)
+    told = case["data"].get("notices", [])
+    if reached is not None:
+        actor.need("alarm.handle")
+        made = notices.reached(told, reached, note or "", actor)
+    else:
+        made = notices.answered(told, actor)
+    done = cases.annotate(conn, case["id"], {"notices": made}, action="answer", actor=actor)
+    takes = {"rung": "acknowledge", "returned": "confirm"}.get(done["state"])
+    if reached is None and takes and actor.may("alarm.handle"):
+        done = cases.perform(
+            conn, case["id"], takes, actor=actor, params={"note": note} if note else {}
+        )
+    return View(conn).show(done, actor)
 
 
 def act(

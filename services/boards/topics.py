@@ -108,8 +108,8 @@ def _stages(
 def _days(
     conn: Connection, where: str, params: dict[str, Any], moment: datetime
 ) -> list[dict[str, Any]]:
-    local = moment.astimezone(calendar.ZONE)
-    first = local.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
+    today = moment.astimezone(calendar.ZONE).date()
+    first = calendar.midnight(today - timedelta(days=DAYS - 1))
     rows = conn.execute(
         text(
             "select d.day, count(*) filter (where c.opened_at >= d.day and c.opened_at < d.day "

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
 
 from services.codes import labels as sheets
 from services.codes import pages, qr, service
@@ -19,6 +20,7 @@ from services.web.limits import Rate, address
 from services.web.params import box
 from twin import catalogue, db, files, journal, links
 from twin.errors import BadRequest, NotFound, TooMany, TwinError
+from twin.scope import ANONYMOUS
 
 router = APIRouter(tags=["codes"])
 Code = Annotated[str, Path(min_length=3, max_length=64)]
@@ -32,9 +34,17 @@ def _language(request: Request, lang: str | None) -> str:
 
 
 @router.get("/c/{code}")
-def page(code: Code, request: Request, lang: Lang = None) -> Response:
-    """Show what a code stands for; whatever is not public answers like what does not exist."""
+def page(code: Code, request: Request, caller: Caller, lang: Lang = None) -> Response:
+    """Show what a code stands for; whatever is not public answers like what does not exist.
+
+    Who is logged in and may see the device behind the code is led to its page.
+    """
     spoken = _language(request, lang)
+    if caller.user != ANONYMOUS.user and caller.may("map.read"):
+        with db.engine("app").connect() as conn:
+            device = service.device(conn, caller, code)
+        if device is not None:
+            return RedirectResponse(f"/console/devices/{device}", 303)
     try:
         _reads.take(address(request))
         with db.engine("app").connect() as conn:

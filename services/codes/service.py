@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
 from services.codes.labels import Label
-from twin import calendar, cases, catalogue, filters, intake, names
+from twin import calendar, cases, catalogue, deviceview, filters, intake, names
 from twin.errors import BadRequest, NotFound
 from twin.eventview import PROCESS
 from twin.kinds import Kind
@@ -155,6 +156,16 @@ def open_now(hours: str | None, now: datetime) -> bool | None:
         if inside:
             return True
     return False
+
+
+def device(conn: Connection, actor: Actor, code: str) -> str | None:
+    """Return `product/name` of the device of a thing that the actor may see; None where there is none."""
+    where, params = deviceview.where(conn, actor)
+    row = conn.execute(
+        text(f"select d.product, d.device {deviceview.FROM} where {where} and t.code = :code"),
+        {**params, "code": code},
+    ).first()
+    return f"{row.product}/{quote(row.device, safe='')}" if row else None
 
 
 def labels(

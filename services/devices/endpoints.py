@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, File, Path, Query, Response, UploadFile
+from fastapi.responses import FileResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.devices import mapping, repository, service, simulator
+from services.devices import (
+    exports,
+    mapping,
+    provision,
+    reportfiles,
+    reports,
+    repository,
+    service,
+    simulator,
+)
 from services.web.auth import Person
 from services.web.params import Moment, moment
 from twin import db, devices, products, trace
@@ -33,6 +43,18 @@ class NewDevice(BaseModel):
     lat: float | None = Field(default=None, ge=-90, le=90)
     thing: str | None = Field(default=None, max_length=64)
     watches: str | None = Field(default=None, max_length=64)
+
+
+class Export(BaseModel):
+    """Which values are wanted as a file."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    product: str = Field(pattern="^[a-z][a-z0-9_]{1,39}$")
+    grain: Literal["raw", "minute", "hour"] = "hour"
+    district: str | None = Field(default=None, pattern="^[0-9]{6}$")
+    start: Annotated[AwareDatetime | None, Field(alias="from")] = None
+    end: Annotated[AwareDatetime | None, Field(alias="to")] = None
 
 
 class Message(BaseModel):
@@ -83,11 +105,12 @@ def surface(
     product: Annotated[str, Query(max_length=40)],
     property: Annotated[str | None, Query(pattern="^[a-z][a-z0-9_]{0,39}$")] = None,
     at: Moment = None,
+    bands: Annotated[int, Query(ge=3, le=30)] = 7,
 ) -> dict[str, Any]:
-    """Return the bands between isolines of a property, now or at a moment."""
+    """Return the bands between isolines of a property and the lines of its limits, now or at a moment."""
     person.need("map.read")
     with db.engine("app").connect() as conn:
-        return mapping.bands(conn, person, product, property, moment(at))
+        return mapping.bands(conn, person, product, property, moment(at), bands)
 
 
 @router.post("", status_code=201)
@@ -96,6 +119,130 @@ def add(said: NewDevice, person: Person) -> dict[str, Any]:
     person.need("device.write")
     with db.engine("app").begin() as conn:
         return service.add(conn, person, said.model_dump())
+
+
+@router.get("/provision.xlsx")
+def provision_template(person: Person) -> Response:
+    """Return the workbook in which many devices are listed."""
+    person.need("device.write")
+    head = {"Content-Disposition": 'attachment; filename="devices.xlsx"'}
+    return Response(provision.template(), media_type=provision.TYPE, headers=head)
+
+
+@router.post("/provision/check")
+def provision_check(file: Annotated[UploadFile, File()], person: Person) -> dict[str, Any]:
+    """Try a workbook of devices: what would be made and what is wrong, line by line; nothing is written."""
+    person.need("device.write")
+    rows = provision.read(file.file.read(provision.MAX_BYTES + 1))
+    with db.engine("app").connect() as conn:
+        return provision.check(conn, person, rows)
+
+
+@router.post("/provision")
+def provision_run(file: Annotated[UploadFile, File()], person: Person) -> Response:
+    """Make all devices of a workbook, or none; the answer is a workbook with their secrets, this once."""
+    person.need("device.write")
+    rows = provision.read(file.file.read(provision.MAX_BYTES + 1))
+    with db.engine("app").begin() as conn:
+        made = provision.run(conn, person, rows)
+    head = {
+        "Content-Disposition": 'attachment; filename="device-secrets.xlsx"',
+        "Cache-Control": "no-store",
+    }
+    return Response(made, media_type=provision.TYPE, headers=head)
+
+
+@router.get("/rejected")
+def rejected(
+    person: Person,
+    hours: Hours = 24,
+    reason: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """Return messages that were refused, newest first: what each number of the ledger is made of."""
+    person.need("map.read")
+    with db.engine("app").connect() as conn:
+        rows = repository.rejects(conn, person, hours, reason, limit)
+        return {"messages": [dict(row._mapping) for row in rows]}
+
+
+@router.get("/journal")
+def journal(
+    person: Person,
+    product: Annotated[str, Query(pattern="^[a-z][a-z0-9_]{1,39}$")],
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    """Return what happened to a product and to the accounts of its devices, newest first."""
+    person.need("device.write")
+    with db.engine("app").connect() as conn:
+        rows = repository.product_entries(conn, product, limit)
+        return {"entries": [dict(row._mapping) for row in rows]}
+
+
+@router.get("/report")
+def report(
+    person: Person,
+    product: Annotated[str | None, Query(max_length=40)] = None,
+    district: Annotated[str | None, Query(pattern="^[0-9]{6}$")] = None,
+    by: Literal["product", "department", "district", "street", "device"] = "product",
+    from_: From = None,
+    to: Moment = None,
+) -> dict[str, Any]:
+    """Return count, range, gaps, availability and alarms of devices by group; without a span, of a week."""
+    person.need("map.read")
+    start, end = service.span(moment(from_), moment(to), 168)
+    with db.engine("app").connect() as conn:
+        return reports.report(
+            conn, person, product=product, district=district, by=by, start=start, end=end
+        )
+
+
+@router.get("/report.{ending}")
+def report_file(
+    person: Person,
+    ending: Literal["xlsx", "csv", "pdf"],
+    product: Annotated[str | None, Query(max_length=40)] = None,
+    district: Annotated[str | None, Query(pattern="^[0-9]{6}$")] = None,
+    by: Literal["product", "department", "district", "street", "device"] = "product",
+    from_: From = None,
+    to: Moment = None,
+    lang: Literal["zh", "en"] = "zh",
+) -> Response:
+    """Return the same report as a workbook, as CSV or on paper."""
+    person.need("export.read")
+    start, end = service.span(moment(from_), moment(to), 168)
+    with db.engine("app").connect() as conn:
+        said = reports.report(
+            conn, person, product=product, district=district, by=by, start=start, end=end
+        )
+    if ending == "pdf":
+        raw = reportfiles.pdf(said, lang, person.user)
+    else:
+        raw = {"xlsx": reportfiles.xlsx, "csv": reportfiles.csv_text}[ending](said, lang)
+    head = {"Content-Disposition": f'attachment; filename="devices-{by}.{ending}"'}
+    return Response(raw, media_type=reportfiles.TYPES[ending], headers=head)
+
+
+@router.post("/exports", status_code=202)
+def export(said: Export, person: Person) -> dict[str, Any]:
+    """Ask for the values of devices as a file; a job makes it and tells how far it is."""
+    person.need("export.read")
+    start, end = service.span(said.start, said.end)
+    with db.engine("app").begin() as conn:
+        job = exports.ask(
+            conn, person, product=said.product, district=said.district, grain=said.grain,
+            start=start, end=end,
+        )  # fmt: skip
+    return {"job": job, "follow": f"/api/v1/jobs/{job}", "file": f"/api/v1/devices/exports/{job}"}
+
+
+@router.get("/exports/{job}")
+def exported(job: Annotated[int, Path(ge=1, le=2**62)], person: Person) -> Response:
+    """Hand out the file of an export that is done."""
+    person.need("export.read")
+    with db.engine("app").connect() as conn:
+        path = exports.file_of(conn, person, job)
+    return FileResponse(path, media_type="application/zip", filename=f"devices-{job}.zip")
 
 
 @router.get("/{product}/{device}")

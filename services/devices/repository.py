@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -58,6 +59,22 @@ def of_thing(conn: Connection, actor: Actor, key: str) -> Any | None:
     ).first()
 
 
+# One reason whatever the number was: "rain_mm 310.55 is not within 0 to 200" reads alike for all.
+_REASON = r"regexp_replace(reason, ' -?[0-9][0-9.e+-]* is not', ' is not')"
+
+
+def revoked_since(conn: Connection, at: datetime) -> list[tuple[str, str]]:
+    """Return product and name of the devices whose right to report was taken after a moment."""
+    rows = conn.execute(
+        text(
+            "select note->>'product' as product, note->>'device' as device from twin.journal "
+            "where class = 'security' and action = 'device.revoke' and at > :at limit 50000"
+        ),
+        {"at": at},
+    )
+    return [(row.product, row.device) for row in rows]
+
+
 def rejected(conn: Connection, num: int, limit: int) -> Sequence[Any]:
     """Return what a device sent that could not be used, newest first, with the reason."""
     return conn.execute(
@@ -66,6 +83,37 @@ def rejected(conn: Connection, num: int, limit: int) -> Sequence[Any]:
             "from iot.reject where num = :n order by at desc limit :limit"
         ),
         {"n": num, "limit": limit},
+    ).all()
+
+
+def rejects(
+    conn: Connection, actor: Actor, hours: int, reason: str | None, limit: int
+) -> Sequence[Any]:
+    """Return messages that were refused, newest first, with what they said."""
+    where, params = deviceview.where(conn, actor)
+    asked = f" and {_REASON} = :reason" if reason else ""
+    return conn.execute(
+        text(
+            "select r.at, r.door, r.topic, r.reason, r.records, d.product, d.device, t.name, "
+            "left(encode(r.raw, 'escape'), 400) as payload from iot.reject r "
+            "join twin.device d on d.num = r.num join twin.thing t on t.num = d.num "
+            f"where r.at > now() - make_interval(hours => :h) and {where}{asked} "
+            "order by r.at desc limit :limit"
+        ),
+        {**params, "h": hours, "reason": reason, "limit": limit},
+    ).all()
+
+
+def product_entries(conn: Connection, product: str, limit: int) -> Sequence[Any]:
+    """Return what the journal says of a product and of the accounts of its devices, newest first."""
+    return conn.execute(
+        text(
+            "select at, class, action, actor, note from twin.journal where at > now() - interval "
+            "'400 days' and ((class = 'declaration' and kind = :declared) or (class = 'security' "
+            "and action like any(array['device.%', 'product.%']) and note->>'product' = :product)) "
+            "order by at desc limit :limit"
+        ),
+        {"product": product, "declared": f"product:{product}", "limit": limit},
     ).all()
 
 
@@ -130,9 +178,10 @@ def reasons(conn: Connection, actor: Actor, hours: int) -> list[dict[str, Any]]:
     inside, params = _devices(conn, actor)
     rows = conn.execute(
         text(
-            "select reason, sum(records) as records, count(distinct num) as devices, max(at) as last_at "
+            f"select {_REASON} as reason, sum(records) as records, "
+            "count(distinct num) as devices, max(at) as last_at "
             f"from iot.reject where at > now() - make_interval(hours => :h) and num in ({inside}) "
-            "group by reason order by 2 desc limit 20"
+            "group by 1 order by 2 desc limit 20"
         ),
         {**params, "h": hours},
     )

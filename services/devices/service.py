@@ -237,12 +237,8 @@ def _thing_there(conn: Connection, actor: Actor, code: str, product: Product) ->
     return int(row.num)
 
 
-def _new_thing(conn: Connection, actor: Actor, product: Product, said: dict[str, Any]) -> int:
-    kind = catalogue.one(conn, actor, product.kind)
-    key = f"{product.key}/{said['device']}"
-    if said["lon"] is None or said["lat"] is None:
-        raise BadRequest("Say where the device is: lon and lat, or the code of its thing.")
-    point = shapely.set_srid(shapely.points(said["lon"], said["lat"]), 4326)
+def given_of(product: Product, kind: Any) -> dict[str, Any]:
+    """Return what the thing of a device has from its product."""
     given: dict[str, Any] = {
         name: value for name, value in product.thing.items() if name in kind.fields
     }
@@ -250,6 +246,16 @@ def _new_thing(conn: Connection, actor: Actor, product: Product, said: dict[str,
         given["measures"] = [one.name for one in product.numeric]
     if product.period_s and "period_s" in kind.fields:
         given["period_s"] = int(product.period_s)
+    return given
+
+
+def _new_thing(conn: Connection, actor: Actor, product: Product, said: dict[str, Any]) -> int:
+    kind = catalogue.one(conn, actor, product.kind)
+    key = f"{product.key}/{said['device']}"
+    if said["lon"] is None or said["lat"] is None:
+        raise BadRequest("Say where the device is: lon and lat, or the code of its thing.")
+    point = shapely.set_srid(shapely.points(said["lon"], said["lat"]), 4326)
+    given = given_of(product, kind)
     if said.get("watches") and "watches" in kind.fields:
         given["watches"] = said["watches"]
     columns = {

@@ -57,7 +57,10 @@ class Halt(BaseModel):
 def overview(person: Person) -> dict[str, Any]:
     """List releases and rollouts, with how each stage stands."""
     with db.engine("app").connect() as conn:
-        return {"releases": rollouts.releases(conn), "rollouts": rollouts.listed(conn)}
+        return {
+            "releases": rollouts.releases(conn), "rollouts": rollouts.listed(conn),
+            "carried": repository(settings().home).is_carried,
+        }  # fmt: skip
 
 
 @router.post("/releases", status_code=201)

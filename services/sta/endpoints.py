@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Path, Request, Response
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from services.sta import filters, options
+from services.sta import filters, making, options
 from services.sta.options import Options
 from services.sta.world import SETS, Entity, World
 from services.web.auth import Person
@@ -25,6 +25,7 @@ CONFORMANCE = [
     "http://www.opengis.net/spec/iot_sensing/1.1/req/resource-path/resource-path-to-entities",
     "http://www.opengis.net/spec/iot_sensing/1.1/req/request-data",
     "http://www.opengis.net/spec/iot_sensing/1.1/req/data-array/data-array",
+    "http://www.opengis.net/spec/iot_sensing/1.1/req/create-observations-via-mqtt/observations-creation",
 ]
 _Path = Annotated[str, Path(max_length=400)]
 
@@ -53,6 +54,26 @@ def read(path: _Path, request: Request, person: Person) -> Response:
         raise NotFound("There is no such resource.")
     with db.engine("app").connect() as conn:
         return _Walk(World(conn, person), asked, request).go(segments)
+
+
+@router.post("/Observations", status_code=201)
+def create(said: dict[str, Any], person: Person, response: Response) -> None:
+    """Store one observation of the datastream that it names; 201 means committed."""
+    of = said.get("Datastream")
+    key = of.get("@iot.id") if isinstance(of, dict) else None
+    response.headers["location"] = making.one(person, key, said)
+
+
+@router.post("/Datastreams({key})/Observations", status_code=201)
+def create_in(key: _Path, said: dict[str, Any], person: Person, response: Response) -> None:
+    """Store one observation of a datastream; 201 means committed."""
+    response.headers["location"] = making.one(person, key.strip("'"), said)
+
+
+@router.post("/CreateObservations", status_code=201)
+def create_many(said: list[making.Table], person: Person) -> list[str]:
+    """Store observations given as tables (the standard's data arrays); each line is answered."""
+    return making.many(person, said)
 
 
 class _Walk:

@@ -17,6 +17,7 @@ from sqlalchemy.types import UserDefinedType
 
 from gis.tiles import box_wkb, degree_box, mercator_box, tile_box
 from twin import catalogue, detail
+from twin.beside import Beside
 from twin.filters import compile_filter
 from twin.history import as_of
 from twin.kinds import Kind
@@ -37,8 +38,7 @@ ALL_ROADS_FROM = 13
 _MARGIN = BUFFER / EXTENT
 Box = tuple[float, float, float, float]
 _statements = Statements()
-_plain_ones: dict[tuple[int, str, int, bool], tuple[Kind, Prepared]] = {}
-_REMEMBERED = 8192
+_plain_ones: Beside[Kind, Prepared] = Beside(8192)
 _GRID: list[Any] = [sa.literal_column(said) for said in (str(EXTENT), str(BUFFER), "true")]
 _MOST: Any = sa.literal_column(str(MAX_FEATURES + 1))
 
@@ -117,14 +117,9 @@ def prepared(kind: Kind, actor: Actor, z: int, wish: Wish, *, full: bool = False
     if not wish.plain:
         return _prepared(kind, actor, z, wish, full)
     # Who sees alike gets the same statement: what the text is made of is not put together again.
-    key = (id(kind), actor.digest(), z, full)
-    found = _plain_ones.get(key)
-    if found is None:
-        if len(_plain_ones) > _REMEMBERED:
-            _plain_ones.clear()
-        # The kind is kept beside it, so its identity is never given to another.
-        found = _plain_ones[key] = (kind, _prepared(kind, actor, z, wish, full))
-    return found[1]
+    return _plain_ones.get(
+        kind, lambda one: _prepared(one, actor, z, wish, full), actor.digest(), z, full
+    )
 
 
 def _prepared(kind: Kind, actor: Actor, z: int, wish: Wish, full: bool) -> Prepared:

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from twin import db, keys
+from twin.calendar import ZONE, midnight
 from twin.errors import Forbidden, TooMany
 
 log = structlog.get_logger("keys")
-_ZONE = ZoneInfo("Asia/Shanghai")
 KEEP_EVERY_S = 2.0
 _meters: dict[str, Meter] = {}
 
@@ -100,13 +99,12 @@ class Meter:
 
 
 def _today() -> str:
-    return datetime.now(_ZONE).date().isoformat()
+    return datetime.now(ZONE).date().isoformat()
 
 
 def _until_midnight() -> int:
-    now = datetime.now(_ZONE)
-    tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return max(1, int((tomorrow - now).total_seconds()))
+    now = datetime.now(ZONE)
+    return max(1, int((midnight(now.date() + timedelta(days=1)) - now).total_seconds()))
 
 
 def meter(row: Any) -> Meter:

@@ -370,3 +370,45 @@ def test_an_alarm_loud_enough_becomes_one_event_of_the_city(bins: list[int]) -> 
     say(bins[2], 96)
     run()
     assert len(city_events()) == 1
+
+
+def older(by: timedelta) -> None:
+    """Let every open alarm have been opened earlier."""
+    with db.engine("app").begin() as conn:
+        conn.execute(
+            text('update twin."case" set opened_at = opened_at - :by where closed_at is null'),
+            {"by": by},
+        )
+
+
+def test_who_does_not_answer_is_followed_by_the_next(bins: list[int], api: Any) -> None:
+    """Each step calls its people once; an answer from the phone acknowledges, and nobody else is called."""
+    full(
+        escalate=[{"after": "1m", "roles": ["dispatcher"]}, {"after": "1h", "roles": ["commander"]}]
+    )
+    say(bins[0], 90)
+    run()
+    assert open_cases()[0].data.get("notices") is None
+    older(timedelta(minutes=2))
+    run()
+    run()
+    (case,) = open_cases()
+    assert [n["user"] for n in case.data["notices"]] == ["dispatcher"]
+    called = api.get("/api/v1/alarms/called").json()["alarms"]
+    assert [(one["code"], one["waits"]) for one in called] == [(case.code, ["dispatcher"])]
+
+    older(timedelta(hours=1))
+    run()
+    (case,) = open_cases()
+    assert "commander" in [n["user"] for n in case.data["notices"]]
+    by_phone = api.post(f"/api/v1/alarms/{case.code}/answer", {"reached": "u:commander"})
+    assert by_phone.status_code == 200 and by_phone.json()["state"] == "rung"
+    mine = api.post(f"/api/v1/alarms/{case.code}/answer", {"note": "on my way"})
+    assert (mine.json()["state"], mine.json()["holder"]) == ("acknowledged", "dispatcher")
+    shown = api.get(f"/api/v1/alarms/{case.code}").json()
+    assert {n["user"]: n["how"] for n in shown["notices"]} == {
+        "dispatcher": "self",
+        "commander": "phone",
+    }
+    assert api.get("/api/v1/alarms/called").json()["alarms"] == []
+    assert api.post(f"/api/v1/alarms/{case.code}/answer", {}).status_code == 400

@@ -20,7 +20,7 @@ from tuf.ngclient import FetcherInterface, Updater
 from tests import minicity
 from tests.alarms import devices
 from twin import db, shadow
-from twin.errors import BadRequest
+from twin.errors import BadRequest, Unavailable
 from twin.ota import rollouts
 from twin.ota.device import Device, Refuses, Store
 from twin.ota.doors import in_window
@@ -382,3 +382,29 @@ def test_stages_have_a_device_each() -> None:
     assert rollouts.stage_of(3, [0.01, 0.1, 1]) == [0, 1, 2]
     assert rollouts.stage_of(1, [0.01, 0.1, 1]) == [0]
     assert rollouts.stage_of(1000, [0.01, 0.1, 1]).count(0) == 10
+
+
+def test_carried_keys_sign_where_they_are_and_nowhere_else(
+    repository: Repository, tmp_path: Path
+) -> None:
+    """With root and targets carried away the machine renews, but signs no release without them."""
+    home, away = tmp_path / "home", tmp_path / "stick"
+    assert repository.carry(away) == ["root-1", "root-2", "root-3", "targets"]
+    left = {path.name for path in repository.keys.iterdir()}
+    assert left == {"snapshot", "timestamp", "carried"}
+    assert all((path.stat().st_mode & 0o77) == 0 for path in away.iterdir())
+    with pytest.raises(Unavailable, match="carried off line"):
+        add(repository, tmp_path, "1.0", 1)
+    repository._snapshot()
+    with pytest.raises(BadRequest, match="already"):
+        repository.carry(tmp_path / "second")
+
+    add(Repository(home, away), tmp_path, "1.0", 1)
+    device = Device("bin_level", "a", Repository(home).manifest_key())
+    assert (
+        device is not None and "1.0" in Repository(home).read("1.product-bin_level.json").decode()
+    )
+    stranger = Repository(tmp_path / "other")
+    stranger.carry(tmp_path / "strange")
+    with pytest.raises(Unavailable, match="not the key of this installation"):
+        add(Repository(home, tmp_path / "strange"), tmp_path, "1.1", 2)

@@ -15,7 +15,7 @@ from tests.alarms import devices
 from twin import db
 from twin.alarms import candidates, published
 from twin.alarms.engine import Engine
-from twin.predictions import outlook, tickets
+from twin.predictions import outlook, silences, tickets
 from twin.scope import SYSTEM
 
 NOW = datetime.now(UTC)
@@ -169,3 +169,30 @@ def test_a_receiver_that_falls_behind_has_a_ticket_before_anything_is_lost() -> 
         )
         outlook.northbound(conn, datetime.now(UTC))
         assert {r["kind"]: r["averted"] for r in tickets.record(conn)}["northbound"] == 1
+
+
+def test_a_silence_is_foretold_by_the_learned_period() -> None:
+    """Late is not yet gone: the ticket comes true, or was wrong when the device spoke; gone unseen counts."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    nums = devices.build("bin_level", [(121.42 + i / 1000, 31.22) for i in range(4)], prefix="s")
+    last = {nums[0]: 900, nums[1]: 900, nums[2]: 3600, nums[3]: 120}  # seconds ago
+    rows = [
+        (num, now.timestamp() - ago - 300 * i, {"level_pct": 40.0})
+        for num, ago in last.items() for i in range(30)
+    ]  # fmt: skip
+    devices.say("bin_level", rows)
+    with db.engine("app").begin() as conn:
+        outlook.learn(conn, now)
+        assert silences.look(conn, now) == 2
+        assert silences.look(conn, now) == 0
+        found = tickets.listed(conn, SYSTEM, kind="silence", state="open", thing=None, limit=10)
+    assert {one["num"] for one in found} == set(nums[:2])
+    assert found[0]["due_at"] == now - timedelta(seconds=900) + timedelta(seconds=1800)
+    assert (found[0]["evidence"]["period_s"], found[0]["confidence"]) == (300.0, 0.667)
+    devices.say("bin_level", [(nums[1], now.timestamp() + 60, {"level_pct": 41.0})])
+    with db.engine("app").begin() as conn:
+        assert silences.score(conn, now + timedelta(seconds=70)) == 1
+        assert silences.score(conn, now + timedelta(seconds=901)) == 1
+        record = {r["kind"]: r for r in tickets.record(conn)}["silence"]
+    assert (record["confirmed"], record["false"], record["unforeseen"]) == (1, 1, 1)
+    assert (record["precision"], record["recall"]) == (0.5, 0.5)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from tests import minicity
 from tests.alarms import devices
-from twin import db, positions
+from twin import db, positions, rules
 from twin.alarms import candidates, published, rule
 from twin.alarms.engine import Engine
 from twin.telemetry import write as telemetry
@@ -171,3 +171,58 @@ def test_a_load_that_falls_rings_where_unloading_is_not_allowed(
         assert ringing[barge].value == pytest.approx(90)
     with db.engine("owner").begin() as conn:
         conn.execute(text("truncate iot.up_vessel_terminal, iot.last_vessel_terminal"))
+
+
+def _as_shipped(key: str) -> None:
+    """Let a shipped rule run as it stands in its file."""
+    doc = next(one for one in rule.shipped() if one["key"] == key)
+    with db.engine("app").begin() as conn:
+        published.publish(conn, {**doc, "enabled": True}, origin="local", actor="test")
+        published.switch(conn, key, True, "test")
+    candidates.forget()
+
+
+def test_the_shipped_rule_of_routes_rings_after_two_minutes(trucks: dict[str, int]) -> None:
+    """Off its approved route: not at once, but when it stays off."""
+    _as_shipped("muck.route")
+    for name in ("muck", "other", "sweeper"):
+        _move(trucks[name], OFF_ROUTE)
+    assert _ringing() == {}
+    with db.engine("app").begin() as conn:
+        conn.execute(text("update iot.watch set since = since - interval '3 minutes'"))
+    assert set(_ringing()) == {trucks["muck"]}
+
+
+def test_the_shipped_rule_of_stops_rings_where_it_may_not_stand(trucks: dict[str, int]) -> None:
+    """Twenty minutes on the spot, and no site, station or depot near; sweepers are not judged."""
+    _as_shipped("muck.stop")
+    for minutes in (26, 20, 10, 0):
+        for name in ("muck", "sweeper"):
+            _move(trucks[name], HOME, 60 * minutes)
+        _move(trucks["other"], HOME if minutes else ON_ROUTE, 60 * minutes)
+    assert set(_ringing()) == {trucks["muck"]}
+
+
+@pytest.mark.parametrize(("place", "rings"), [(OFF_ROUTE, True), (DOCK, False)])
+def test_the_shipped_rule_of_unloading_rings_away_from_docks(
+    barge: int, place: tuple[float, float], rings: bool
+) -> None:
+    """Twenty tonnes less within half an hour: at a dock that is its work, elsewhere an alarm."""
+    _as_shipped("vessel.unload")
+    now = time.time()
+    for load, ago in ((180, 900), (178, 600), (150, 60)):
+        _move(barge, place, ago)
+        devices.say("vessel_terminal", [(barge, now - ago, {"load_t": load})])
+    assert (set(_ringing()) == {barge}) is rings
+    with db.engine("owner").begin() as conn:
+        conn.execute(text("truncate iot.up_vessel_terminal, iot.last_vessel_terminal"))
+
+
+def test_a_condition_is_compiled_once_however_often_it_is_asked(trucks: dict[str, int]) -> None:
+    """The engine asks a condition of every candidate; it is read and compiled only the first time."""
+    said = "v.load_t > 10.0 && t.kind == 'vessel' && a.value > 0.5"
+    names = {"v": {"load_t": 12.0}, "t": {"kind": "vessel"}, "a": {"value": 1.0}}
+    assert rules.holds(said, names, rule.NAMES)
+    before = rules.compile_rule.cache_info().misses
+    assert all(rules.holds(said, names, rule.NAMES) for _ in range(200))
+    assert rules.compile_rule.cache_info().misses == before

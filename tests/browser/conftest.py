@@ -46,8 +46,13 @@ class Screen:
         self.page = page
         self.foreign: list[str] = []
         self.errors: list[str] = []
+        self.refused: list[str] = []
         page.on("request", lambda r: self._asked(r.url, own))
         page.on("websocket", lambda w: self._asked(w.url, own))
+        page.on(
+            "response",
+            lambda r: self.refused.append(f"{r.status} {r.url}") if r.status >= 400 else None,
+        )
         page.on("pageerror", lambda e: self.errors.append(str(e)))
         page.on("console", self._said)
 
@@ -70,8 +75,17 @@ class Screen:
         """Wait until the expression is true; asked from here, for the page's policy forbids eval."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(script, value):
-            assert time.monotonic() < end, f"not within {seconds} s: {script} {value or ''}"
+            assert time.monotonic() < end, (
+                f"not within {seconds} s: {script} {value or ''}; {self.said()}"
+            )
             time.sleep(0.03)
+
+    def said(self) -> str:
+        """Return what the page has told so far, for the sentence of a failure."""
+        toasts = self.page.evaluate(
+            "[...document.querySelectorAll('[role=alert], [role=status]')].map(e => e.textContent)"
+        )
+        return f"errors {self.errors}, refused {self.refused}, told {toasts}"
 
     def clean(self) -> None:
         """Nothing failed and nothing left the installation."""

@@ -17,14 +17,14 @@ RECORDS = {
         (closed_at is null and due_at < now()) as late_now,
         c.id in (select subject from twin.journal where action = 'late') as was_late
         from twin."case" c)""",
+    "crews": """(select code, num in (select num from twin.position where at <= now()
+        and now() - at < interval '600 seconds') as heard, (select count(*) from twin."case"
+        where holder = thing.code and closed_at is null and state in ('dispatched', 'handling')) > 0
+        as busy from twin.thing where kind = 'crew' and gone_at is null)""",
     "alarms": """(select *, cleared_at is null as standing,
         extract(epoch from coalesce(cleared_at, now()) - raised_at) / 3600.0 as hours from iot.alarm)""",
     "devices": """(select d.product, d.state, d.enabled, coalesce(seen_at > now() - interval '24 hours',
         false) as heard from twin.device d join twin.thing t using (num) where t.gone_at is null)""",
-    "crews": """(select t.code, t.code in (select w.code from twin.thing w join twin.position using (num)
-        where at between now() - interval '600 seconds' and now()) as heard,
-        t.code in (select holder from twin."case" where state in ('dispatched', 'handling')) as busy
-        from twin.thing t where kind = 'crew' and gone_at is null)""",
     "tickets": "iot.ticket",
     "messages": "iot.ledger",
     "accounts": """(select a.*, (select max(seen_at) from twin.session s where s."user" = a."user")

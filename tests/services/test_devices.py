@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from ingest.devices import Registry
 from ingest.writer import Uplink, Written, write_all
+from tests.iot.conftest import until
 from tests.services.conftest import Api
 from twin import catalogue, db, identity, jobs, products, rollups, trace
 from twin.products import change
@@ -231,6 +232,11 @@ def test_devices_on_the_map_now_and_then(api: Api, probe: dict[str, Any], hour: 
     assert api.get("/api/v1/devices/surface.geojson?product=probe").status_code == 404
 
 
+def unsealed() -> list[Any]:
+    with db.engine("owner").connect() as conn:
+        return list(conn.execute(text("select 1 from twin.unsealed")))
+
+
 def test_a_followed_message_shows_its_hops(
     api: Api, probe: dict[str, Any], registry: Registry
 ) -> None:
@@ -240,7 +246,14 @@ def test_a_followed_message_shows_its_hops(
     trace.forget()
     report(registry, {"values": {"heat_c": 33}})
     report(registry, {"values": {"heat_c": -99}})
+    until(lambda: not unsealed())
+    with db.engine("app").begin() as conn:
+        trace.pushed(conn)
+        trace.pushed(conn)
     found = api.get("/api/v1/devices/probe/P1/traces").json()["traces"]
+    pushed = [hop for one in found for hop in one["hops"] if hop["hop"] == "push"]
+    assert len(pushed) == 1
+    assert pushed[0]["ms"] > 0
     hops = [
         [hop["hop"] for hop in one["hops"] if hop["hop"] not in ("push", "alarm")] for one in found
     ]
@@ -411,3 +424,29 @@ def test_old_days_go_and_their_roll_ups_stay(registry: Registry, probe: dict[str
             {"n": probe["num"], "t": old + timedelta(hours=1)},
         ).scalar_one()
     assert raw == 0 and kept == 12.5
+
+
+def test_sensorthings_observations_are_posted(
+    api: Api, probe: dict[str, Any], hour: datetime, admin: str
+) -> None:
+    """The standard's ways to create an Observation, for who may; what does not fit is refused."""
+    key = f"{probe['num']}:heat_c"
+    at = (hour - timedelta(days=2)).isoformat()
+    said = {"phenomenonTime": at, "result": 12.5, "Datastream": {"@iot.id": key}}
+    assert api.post("/sta/v1.1/Observations", said).status_code == 403
+    made = api.post("/sta/v1.1/Observations", said, "admin")
+    assert made.status_code == 201, made.text
+    where = made.headers["location"].partition("/sta/v1.1/")[2]
+    assert sta(api, where)["result"] == 12.5
+    other = f"/sta/v1.1/Datastreams('{key}')/Observations"
+    assert api.post(other, {"phenomenonTime": at, "result": -999}, "admin").status_code == 400
+    assert api.post(other, {"result": 13}, "admin").status_code == 201
+    none = {**said, "Datastream": {"@iot.id": "999999:heat_c"}}
+    assert api.post("/sta/v1.1/Observations", none, "admin").status_code == 404
+    table = {
+        "Datastream": {"@iot.id": key}, "components": ["phenomenonTime", "result"],
+        "dataArray": [[(hour - timedelta(days=3)).isoformat(), 1], ["yesterday", 2]],
+    }  # fmt: skip
+    answers = api.post("/sta/v1.1/CreateObservations", [table], "admin").json()
+    assert answers[0].endswith(")")
+    assert answers[1] == "error"

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from twin import db, products, rules
+from twin import cases, db, notices, products, rules
 from twin.alarms import raising, readings, reports, rule, standing, sweeps
 from twin.alarms.raising import Ring
 from twin.alarms.rule import Rule
@@ -335,17 +335,40 @@ def escalate(made: Pass) -> int:
             continue
         age = (made.now - row.opened_at).total_seconds()
         reached = [
-            one["level"]
-            for one in said.escalate
-            if "level" in one
-            and age >= rule.seconds(one["after"])
-            and row.data["members"] >= one.get("members", 1)
+            (place, one)
+            for place, one in enumerate(said.escalate)
+            if age >= rule.seconds(one["after"]) and row.data["members"] >= one.get("members", 1)
         ]
-        if reached and min(reached) < row.severity:
-            raising.raise_level(made.conn, UUID(str(row.id)), min(reached))
+        done += _call(made.conn, row, reached)
+        louder = min((one["level"] for _, one in reached if "level" in one), default=row.severity)
+        if louder < row.severity:
+            raising.raise_level(made.conn, UUID(str(row.id)), louder)
             reports.report(made.conn, UUID(str(row.id)), said)
             done += 1
     return done
+
+
+def _call(conn: Connection, row: Any, reached: Sequence[tuple[int, Mapping[str, Any]]]) -> int:
+    """Call whom a step names: each step once for each time that the alarm rings."""
+    called = row.data.get("called", {})
+    new = [
+        (f"{notices.ESCALATED}_{place}", one)
+        for place, one in reached
+        if ("groups" in one or "roles" in one) and str(place) not in called
+    ]
+    if not new:
+        return 0
+    told = row.data.get("notices", [])
+    for step, one in new:
+        told = notices.told(
+            conn, told, step, groups=one.get("groups", ()), roles=one.get("roles", ())
+        )
+    now = datetime.now(UTC).isoformat()
+    said = {step.rpartition("_")[2]: now for step, _ in new}
+    cases.annotate(
+        conn, UUID(str(row.id)), {"notices": told, "called": {**called, **said}}, action="call"
+    )
+    return 1
 
 
 def end_silences(made: Pass) -> int:

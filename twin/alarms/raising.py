@@ -159,7 +159,7 @@ def _case(
     """Return the open case of a group with these members in it, opened where there is none."""
     first = members[0]
     level = min(one.level for one in members)
-    row = conn.execute(_OPEN, {"key": key}).first()
+    row = conn.execute(OPEN, {"key": key}).first()
     within = timedelta(seconds=seconds(first.rule.group.get("within", WITHIN_S)))
     if row is not None and now - row.opened_at > within and first.rule.group.get("by") != "thing":
         # The next wave is another case; the older one keeps what it has and closes by itself.
@@ -182,7 +182,7 @@ def _case(
     return UUID(str(row.id))
 
 
-_OPEN = text(
+OPEN = text(
     "select id, state, opened_at, severity, data from twin.\"case\" where process = 'iot.alarm' "
     "and closed_at is null and data->>'group' = :key for update"
 )

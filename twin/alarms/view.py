@@ -61,6 +61,9 @@ class View:
             "fault": data.get("fault"),
             "event": data.get("event"),
             "acknowledged_at": data.get("acknowledged_at"),
+            "waits": [
+                n["user"] for n in data.get("notices", ()) if n["user"] and not n["acked_at"]
+            ],
             "state_title": said["states"][case["state"]]["title"],
             "category_title": said["categories"].get(case["category"], {}).get("title"),
             "holder_name": self.people.get(case["holder"] or ""),

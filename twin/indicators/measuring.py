@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -86,7 +86,7 @@ class Statement:
         known = self.source.properties[window.field]
         if known.type == "date":
             return [known.column >= first, known.column <= last]
-        start, end = midnight(first), midnight(last + timedelta(days=1))
+        start, end = calendar.midnight(first), calendar.midnight(last + timedelta(days=1))
         return [known.column >= start, known.column < end]
 
     def parts(self) -> tuple[Any, Any]:
@@ -145,11 +145,6 @@ class Statement:
 def today() -> date:
     """Return the local day."""
     return datetime.now(calendar.ZONE).date()
-
-
-def midnight(day: date) -> datetime:
-    """Return the moment at which a local day begins."""
-    return datetime.combine(day, time(), calendar.ZONE)
 
 
 def span(indicator: Indicator, last: date) -> tuple[date, date]:

@@ -32,6 +32,9 @@ from twin.errors import BadRequest, NotFound, Unavailable
 
 ROOT_KEYS = ("root-1", "root-2", "root-3")
 ONLINE_KEYS = ("targets", "snapshot", "timestamp")
+# What an operator may carry away: with them gone, who takes this machine can sign no release.
+CARRIED = (*ROOT_KEYS, "targets")
+MARK = "carried"
 THRESHOLD = 2
 ROOT_LIVES, TARGETS_LIVE = timedelta(days=3650), timedelta(days=730)
 SNAPSHOT_LIVES, TIMESTAMP_LIVES = timedelta(days=30), timedelta(hours=24)
@@ -41,7 +44,8 @@ RENEW_AFTER = timedelta(hours=6)
 class Repository:
     """The repository of one home: `$home/ota/metadata`, keys in `$home/secrets/ota`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, carried: Path | None = None) -> None:
+        self.carried = carried
         self.metadata = home / "ota" / "metadata"
         self.keys = home / "secrets" / "ota"
 
@@ -64,6 +68,32 @@ class Repository:
         self._write("1.root.json", made.to_bytes())
         self._targets("targets", Targets(version=1, expires=_until(TARGETS_LIVE)))
         self._snapshot()
+
+    @property
+    def is_carried(self) -> bool:
+        """True where the keys of root and targets are not on this machine."""
+        return (self.keys / MARK).exists()
+
+    def carry(self, folder: Path) -> list[str]:
+        """Move the keys of root and targets into a folder that the operator takes away."""
+        self.ensure()
+        if self.is_carried:
+            raise BadRequest("The keys have been carried away already.")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        there = [name for name in CARRIED if (folder / name).exists()]
+        if there:
+            raise BadRequest(f"{folder} holds {there[0]} already; choose an empty folder.")
+        for name in CARRIED:
+            raw = (self.keys / name).read_bytes()
+            _put(folder / name, raw)
+            if (folder / name).read_bytes() != raw:
+                raise Unavailable(f"{folder} did not keep {name}; the keys stay where they are.")
+        _put(self.keys / MARK, (json.dumps({"keys": CARRIED}) + "\n").encode())
+        for name in CARRIED:
+            path = self.keys / name
+            _put(path, b"\0" * path.stat().st_size)
+            path.unlink()
+        return list(CARRIED)
 
     def root(self) -> bytes:
         """Return the first root: what a device is born with."""
@@ -188,7 +218,7 @@ class Repository:
         part.replace(self.metadata / name)
 
     def _signer(self, name: str) -> CryptoSigner:
-        path = self.keys / name
+        path = self._key_file(name)
         if not path.exists():
             made = CryptoSigner.generate_ed25519()
             path.touch(mode=0o600)
@@ -198,7 +228,24 @@ class Repository:
             private: Any = load_pem_private_key(path.read_bytes(), None)
         except (OSError, ValueError) as why:
             raise Unavailable(f"The key {path} cannot be read.") from why
-        return CryptoSigner(private, SSlibKey.from_crypto(private.public_key()))
+        made = CryptoSigner(private, SSlibKey.from_crypto(private.public_key()))
+        if path.parent != self.keys and made.public_key.keyid not in self._known(name):
+            raise Unavailable(f"{path} is not the key of this installation.")
+        return made
+
+    def _key_file(self, name: str) -> Path:
+        if name not in CARRIED or not self.is_carried:
+            return self.keys / name
+        if self.carried is None or not (self.carried / name).is_file():
+            raise Unavailable(
+                "The keys that sign releases are carried off line; sign with "
+                "`twin ota release IMAGE --keys FOLDER` where they are."
+            )
+        return self.carried / name
+
+    def _known(self, name: str) -> list[str]:
+        role = "root" if name in ROOT_KEYS else name
+        return list(self._load("root", Root).signed.roles[role].keyids)
 
     def manifest(self, said: Mapping[str, Any]) -> str:
         """Return a signed manifest for devices too small for the whole framework."""
@@ -208,9 +255,19 @@ class Repository:
 
     def manifest_key(self) -> SSlibKey:
         """Return the public key of manifests: what a small device is born with."""
-        key = self._signer("targets").public_key
+        root = self._load("root", Root).signed
+        key = root.keys[root.roles["targets"].keyids[0]]
         assert isinstance(key, SSlibKey)
         return key
+
+
+def _put(path: Path, raw: bytes) -> None:
+    """Write a file for nobody else, to the disk and not only to its cache."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as sink:
+        sink.write(raw)
+        sink.flush()
+        os.fsync(sink.fileno())
 
 
 def _until(span: timedelta) -> datetime:

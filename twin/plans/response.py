@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from twin import cases, declarations
+from twin import cases, declarations, notices
 from twin.errors import BadRequest, NotFound
-from twin.plans import matching, model, notices, resources, warnings
+from twin.plans import matching, model, resources, warnings
 from twin.scope import SYSTEM, Actor
 
 Case = dict[str, Any]

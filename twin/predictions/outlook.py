@@ -16,7 +16,7 @@ from twin import db, declarations, journal, products
 from twin.alarms import readings, rule
 from twin.alarms.rule import Rule, seconds
 from twin.errors import NotFound
-from twin.predictions import cadence, tickets, trend
+from twin.predictions import cadence, silences, tickets, trend
 from twin.predictions.tickets import GRACE, Ticket
 from twin.products import Product
 
@@ -45,6 +45,7 @@ class Outlook:
             self._scored = now
             done += _alone(score)
             done += _alone(northbound)
+            done += _alone(silences.score) + _alone(silences.look)
         if now - self._learned >= LEARN_EVERY_S:
             self._learned = now
             _alone(learn)

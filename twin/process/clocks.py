@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from twin import calendar, processes, rules
+from twin.beside import Beside
 from twin.calendar import DAY_S, Deadline
 from twin.process.rows import Case
 
@@ -25,7 +26,7 @@ STOPPED: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-_levels: dict[int, tuple[Mapping[str, Any], list[float]]] = {}
+_levels: Beside[Mapping[str, Any], list[float]] = Beside(64)
 
 
 def enter(
@@ -114,41 +115,53 @@ def _elapsed(conn: Connection, said: Mapping[str, Any], case: Case, now: datetim
 
 def moment(conn: Connection, said: Mapping[str, Any], case: Case, share: float) -> Deadline:
     """Return when a share of the limit is used up, on the case's own clock."""
-    span = case["clock_s"] * share - case["used_s"]
+    return _moment(_days(conn, said, case), case, share)
+
+
+def _days(conn: Connection, said: Mapping[str, Any], case: Case) -> calendar.Calendar | None:
+    """Return the calendar that the clock of a case follows; wall time follows none."""
     if case["clock"] == "wall":
+        return None
+    return calendar.load(conn, said.get("calendar", DEFAULT_CALENDAR))
+
+
+def _moment(days: calendar.Calendar | None, case: Case, share: float) -> Deadline:
+    span = case["clock_s"] * share - case["used_s"]
+    if days is None:
         return Deadline(case["clock_from"] + timedelta(seconds=span), provisional=False)
-    made = calendar.load(conn, said.get("calendar", DEFAULT_CALENDAR))
     if case["clock"] == "workday":
-        return made.add_days(case["clock_from"], math.ceil(span / DAY_S))
-    return made.add(case["clock_from"], span)
+        return days.add_days(case["clock_from"], math.ceil(span / DAY_S))
+    return days.add(case["clock_from"], span)
 
 
 def reckon(conn: Connection, said: Mapping[str, Any], case: Case) -> None:
     """Set due_at, warn_at and the next escalation from what the clock is made of."""
-    due = moment(conn, said, case, 1.0)
+    days = _days(conn, said, case)
+    due = _moment(days, case, 1.0)
     shares = levels(said)
     case |= {"due_at": due.at, "provisional": due.provisional}
-    case["warn_at"] = moment(conn, said, case, min([*shares, 1.0])).at
+    case["warn_at"] = _moment(days, case, min([*shares, 1.0])).at
     if case["escalated"]:
         # More time than before: what was told at a share that is ahead again will be told again.
-        passed = [s for s in shares if moment(conn, said, case, s).at <= datetime.now(UTC)]
+        passed = [s for s in shares if _moment(days, case, s).at <= datetime.now(UTC)]
         case["escalated"] = min(case["escalated"], max(passed, default=0.0))
-    arm(conn, said, case)
+    _arm(days, said, case)
 
 
 def arm(conn: Connection, said: Mapping[str, Any], case: Case) -> None:
     """Set when the next escalation is due."""
+    _arm(_days(conn, said, case), said, case)
+
+
+def _arm(days: calendar.Calendar | None, said: Mapping[str, Any], case: Case) -> None:
     ahead = [s for s in levels(said) if s > case["escalated"] + 1e-6]
-    case["next_at"] = moment(conn, said, case, min(ahead)).at if ahead else None
+    case["next_at"] = _moment(days, case, min(ahead)).at if ahead else None
 
 
 def levels(said: Mapping[str, Any]) -> list[float]:
     """Return the declared shares at which something is told, in order; made once a definition."""
-    known = _levels.get(id(said))
-    if known is None:
-        if len(_levels) > 64:
-            _levels.clear()
-        made = sorted(float(e["at"]) for e in said.get("escalate", ()))
-        # The definition is kept beside it, so its identity is never given to another.
-        known = _levels[id(said)] = (said, made)
-    return known[1]
+    return _levels.get(said, _shares)
+
+
+def _shares(said: Mapping[str, Any]) -> list[float]:
+    return sorted(float(e["at"]) for e in said.get("escalate", ()))

@@ -88,7 +88,7 @@ def _beside(
     case: Case, data: Mapping[str, Any], action: str, actor: Actor, note: Mapping[str, Any]
 ) -> Step:
     after = {**case, "version": case["version"] + 1, "data": dict(data)}
-    return Step(after, action, actor, rows.snapshot(case), note)
+    return Step(after, action, actor, rows.written(case), note)
 
 
 def part(course: Course, name: str, actor: Actor, p: Mapping[str, Any]) -> None:

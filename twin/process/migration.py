@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from twin import declarations, ids
 from twin.process import rows
-from twin.process.rows import Step, snapshot
+from twin.process.rows import Step, written
 from twin.scope import Actor
 
 MIGRATE, UNDO = "migrate", "migrate_undo"
@@ -41,7 +41,7 @@ def migrate(
             continue
         note = {"batch": batch, "was": case["process_version"], "to_version": version}
         after = {**case, "process_version": version, "version": case["version"] + 1}
-        steps.append(Step(after, MIGRATE, actor, snapshot(case), note))
+        steps.append(Step(after, MIGRATE, actor, written(case), note))
     if not dry_run:
         rows.store(conn, steps)
     return {
@@ -76,6 +76,6 @@ def undo(conn: Connection, key: str, batch: str, *, actor: Actor) -> dict[str, A
             continue
         note = {"batch": batch, "was": case["process_version"], "to_version": was}
         after = {**case, "process_version": was, "version": case["version"] + 1}
-        steps.append(Step(after, UNDO, actor, snapshot(case), note))
+        steps.append(Step(after, UNDO, actor, written(case), note))
     rows.store(conn, steps)
     return {"batch": batch, "moved": len(steps), "stay": len(refused), "refused": refused[:TOLD]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ CHANGED = {
     "category": "text", "title": "text", "district": "text", "street": "text",
 }  # fmt: skip
 _ONE = f'select {COLUMNS} from twin."case" where id = %(id)s for update'
-_MANY = text(f'select {COLUMNS} from twin."case" where id = any(:ids) order by id for update')
+_MANY = f'select {COLUMNS} from twin."case" where id = any(%(ids)s) order by id for update'
 Case = dict[str, Any]
 
 
@@ -50,13 +50,13 @@ class Step:
     after: Case
     action: str
     actor: Actor
-    before: Mapping[str, Any] | None
+    before: bytes | None
     note: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def shot(self) -> dict[str, Any]:
-        """The case after it as the journal keeps it."""
-        return snapshot(self.after)
+    def shot(self) -> bytes:
+        """The case after it as the journal keeps it: written once, also for the step that follows."""
+        return written(self.after)
 
 
 _TIMES = tuple(f for f in FIELDS if f.endswith("_at") or f == "clock_from")
@@ -76,11 +76,42 @@ def snapshot(case: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def named(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what rules know as `c`: the fields of a case, and its data beside them."""
-    made = {**case["data"], **snapshot(case)}
-    del made["data"]
-    return made
+def written(case: Mapping[str, Any]) -> bytes:
+    """Return the case as the journal keeps it, as JSON."""
+    made = dict(case)
+    for name in _TIMES:
+        at = made.get(name)
+        if at.__class__ is datetime and at.tzinfo is not UTC:
+            made[name] = at.astimezone(UTC)
+    try:
+        return orjson.dumps(made, default=str)
+    except TypeError:  # a number beyond 64 bits
+        return json.dumps(snapshot(case), ensure_ascii=False, default=str).encode()
+
+
+class Named(Mapping[str, Any]):
+    """What rules know as `c`: the fields of a case, and its data beside them; plain when asked for."""
+
+    __slots__ = ("_case", "_data")
+
+    def __init__(self, case: Mapping[str, Any]) -> None:
+        """Look at a case as it is now."""
+        self._case = case
+        self._data: Mapping[str, Any] = case["data"]
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._case and key != "data":
+            return plain(self._case[key])
+        return self._data[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data or (key in self._case and key != "data")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._data, **dict.fromkeys(k for k in self._case if k != "data")})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 def plain(value: Any) -> Any:
@@ -126,7 +157,8 @@ def locked(conn: Connection, case_id: UUID, actor: Actor) -> Case:
 
 def locked_many(conn: Connection, ids: Sequence[UUID]) -> list[Case]:
     """Return cases held until the transaction ends, in one order for everybody."""
-    return [dict(row._mapping) for row in conn.execute(_MANY, {"ids": list(ids)})]
+    found = db.direct(conn, _MANY, {"ids": list(ids)}).fetchall()
+    return [dict(zip(FIELDS, row, strict=True)) for row in found]
 
 
 def seen(actor: Actor, case: Mapping[str, Any]) -> bool:
@@ -160,17 +192,17 @@ _STEP = (
 )
 _BOUND = ("id", "version", "district", "lon", "lat", *(n for n in CHANGED if n != "data"))
 _RECORD = ", ".join(f"{name} {kind}" for name, kind in CHANGED.items())
-_MOVED = (
-    f'update twin."case" c set {", ".join(f"{n} = r.{n}" for n in CHANGED)}, '
-    f"point = {_POINT.format(lon='r.lon', lat='r.lat')} "
-    f"from jsonb_to_recordset(cast(%(rows)s as jsonb)) as r (id uuid, was int, lon float8, lat float8, {_RECORD}) "
-    "where c.id = r.id and c.version = r.was"
-)
-_ENTRIES = (
-    f"{_JOURNAL} select 'case', r.action, r.actor, r.id, 'event', r.version, r.district, {LEVEL}, "
-    "r.lon, r.lat, r.before, r.after, r.note from jsonb_to_recordset(cast(%(rows)s as jsonb)) as r "
-    "(action text, actor text, id uuid, version int, district text, lon float8, lat float8, "
-    "before jsonb, after jsonb, note jsonb)"
+# Many steps are read once: each becomes an entry, the last one of a case (`was` is where it began) moves it.
+_STEPS = (
+    "with e as materialized (select * from jsonb_to_recordset(cast(%(rows)s as jsonb)) as r "
+    "(action text, actor text, id uuid, was int, version int, district text, lon float8, lat float8, "
+    "before jsonb, after jsonb, note jsonb)), "
+    f'moved as (update twin."case" c set {", ".join(f"{n} = r.{n}" for n in CHANGED)}, '
+    f"point = {_POINT.format(lon='e.lon', lat='e.lat')} "
+    f"from e, jsonb_to_record(e.after) as r ({_RECORD}) "
+    "where c.id = e.id and c.version = e.was returning 1) "
+    f"{_JOURNAL} select 'case', e.action, e.actor, e.id, 'event', e.version, e.district, {LEVEL}, "
+    "e.lon, e.lat, e.before, e.after, e.note from e where (select count(*) from moved) = %(cases)s"
 )
 CHUNK = 500
 
@@ -230,35 +262,35 @@ def _store_one(conn: Connection, step: Step) -> None:
     after = step.after
     said = {name: after[name] for name in _BOUND} | {
         "was": after["version"] - 1, "action": step.action, "actor": step.actor.user,
-        "before": _json(step.before), "snapshot": _json(step.shot), "note": _json(step.note),
+        "before": None if step.before is None else step.before.decode(),
+        "snapshot": step.shot.decode(), "note": _json(step.note),
     }  # fmt: skip
     if db.direct(conn, _STEP, said).rowcount != 1:
         raise VersionConflict()
 
 
 def _store_many(conn: Connection, steps: Sequence[Step]) -> None:
-    last: dict[UUID, Case] = {}
-    first: dict[UUID, int] = {}
-    entries = []
+    entries: list[dict[str, Any]] = []
+    last: dict[UUID, dict[str, Any]] = {}
     for step in steps:
-        shot = step.shot
-        first.setdefault(step.after["id"], shot["version"] - 1)
-        last[step.after["id"]] = shot
-        entries.append(
-            {
-                "action": step.action, "actor": step.actor.user, "id": shot["id"],
-                "version": shot["version"], "district": shot["district"], "lon": shot["lon"],
-                "lat": shot["lat"], "before": step.before, "after": shot, "note": step.note,
-            }
-        )  # fmt: skip
-    rows = [
-        {"id": shot["id"], "was": first[key], "lon": shot["lon"], "lat": shot["lat"]}
-        | {name: shot[name] for name in CHANGED}
-        for key, shot in last.items()
-    ]
-    if db.direct(conn, _MOVED, {"rows": _json(rows)}).rowcount != len(rows):
+        after = step.after
+        entry = {
+            "action": step.action, "actor": step.actor.user, "id": after["id"],
+            "version": after["version"], "district": after["district"], "lon": after["lon"],
+            "lat": after["lat"], "before": _raw(step.before), "after": _raw(step.shot),
+            "note": _raw(_json(step.note)),
+        }  # fmt: skip
+        earlier = last.get(after["id"])
+        entry["was"] = after["version"] - 1 if earlier is None else earlier.pop("was")
+        last[after["id"]] = entry
+        entries.append(entry)
+    said = {"rows": _json(entries), "cases": len(last)}
+    if db.direct(conn, _STEPS, said).rowcount != len(entries):
         raise VersionConflict()
-    db.direct(conn, _ENTRIES, {"rows": _json(entries)})
+
+
+def _raw(said: bytes | str | None) -> orjson.Fragment | None:
+    return None if said is None else orjson.Fragment(said)
 
 
 _MOVE_THING = text(
@@ -302,7 +334,7 @@ def insert(conn: Connection, case: Case, actor: Actor, note: Mapping[str, Any]) 
     """Write a new case and its first entry."""
     conn.execute(_INSERT, case)
     said = {**case, "action": "open", "actor": actor.user, "note": _json(note)}
-    conn.execute(_OPENED, said | {"snapshot": _json(snapshot(case))})
+    conn.execute(_OPENED, said | {"snapshot": written(case).decode()})
 
 
 def by_source(conn: Connection, source: str, source_id: str) -> Case | None:

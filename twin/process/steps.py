@@ -11,16 +11,17 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from twin import processes, rules
+from twin.beside import Beside
 from twin.errors import BadRequest, Forbidden, NotAllowedNow, NotFound, TwinError
 from twin.process import clocks, needs, rows
-from twin.process.rows import CHANGED, Case, Step, snapshot
+from twin.process.rows import CHANGED, Case, Named, Step, written
 from twin.scope import SYSTEM, Actor
 
 # An automatic step may lead to the next; a definition that goes round in circles stops here.
 MAX_AUTO = 6
 _CHILDREN = re.compile(r"\bchildren\.")
 _DUTY = re.compile(r"\bduty\.")
-Names = dict[str, dict[str, Any]]
+Names = dict[str, Mapping[str, Any]]
 # What a definition may ask for by name: set at import by who knows it, so that the engine needs not.
 providers: dict[str, Callable[[Connection, Mapping[str, Any], Case], dict[str, Any]]] = {}
 
@@ -66,9 +67,9 @@ class Course:
         self.steps.append(Step(after, name, actor, before, note))
         self.case = after
 
-    def _shot(self) -> dict[str, Any]:
+    def _shot(self) -> bytes:
         last = self.steps[-1] if self.steps else None
-        return last.shot if last is not None and last.after is self.case else snapshot(self.case)
+        return last.shot if last is not None and last.after is self.case else written(self.case)
 
     def _settle_gaps(self, action: Mapping[str, Any], after: Case, p: Mapping[str, Any]) -> None:
         """Put a case at the place that was given, and look again at what it still lacks."""
@@ -201,24 +202,30 @@ def names(
     who = {"user": actor.user, "crew": actor.crew or "", "roles": sorted(actor.roles),
            "organisation": actor.organisation or ""}  # fmt: skip
     made: Names = {
-        "c": rows.named(case),
+        "c": Named(case),
         "p": {"photos": [], **p},
         "actor": who,
         "children": {},
         "duty": {},
     }
-    said = _said(action) if conn is not None else ""
-    if conn is not None and _CHILDREN.search(said):
-        made["children"] = counted(conn, case)
-    if conn is not None and _DUTY.search(said):
-        made["duty"] = providers["duty"](conn, action, case)
+    if conn is not None:
+        children, duty = _asked.get(action, _asks)
+        if children:
+            made["children"] = counted(conn, case)
+        if duty:
+            made["duty"] = providers["duty"](conn, action, case)
     return made
 
 
-def _said(action: Mapping[str, Any]) -> str:
-    """Return all that an action says in the rule language, as one text."""
+_asked: Beside[Mapping[str, Any], tuple[bool, bool]] = Beside(4096)
+
+
+def _asks(action: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Tell whether what an action says in the rule language names its children, and the duty list."""
     parts = [action.get(key, "") for key in ("guard", "auto", "extend")]
-    return " ".join([*parts, *action.get("set", {}).values(), *action.get("append", {}).values()])
+    parts += [*action.get("set", {}).values(), *action.get("append", {}).values()]
+    said = " ".join(parts)
+    return bool(_CHILDREN.search(said)), bool(_DUTY.search(said))
 
 
 def counted(conn: Connection, case: Case) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from twin.process import clocks, rows
-from twin.process.rows import Case, Step, definition, snapshot
+from twin.process.rows import Case, Step, definition, written
 from twin.scope import SYSTEM
 
 _DUE = text(
@@ -56,12 +56,12 @@ def _fire(
         after["next_at"] = None
         if case["clock_s"] is not None:
             clocks.arm(conn, said, after)
-        return Step(after, ARMED, SYSTEM, snapshot(case), {}), []
+        return Step(after, ARMED, SYSTEM, written(case), {}), []
     top = reached[-1]
     after["escalated"] = float(top["at"])
     clocks.arm(conn, said, after)
     note = {"level": float(top["at"]), "levels": [float(e["at"]) for e in reached]}
-    return Step(after, str(top["do"]), SYSTEM, snapshot(case), note), reached
+    return Step(after, str(top["do"]), SYSTEM, written(case), note), reached
 
 
 _ON = text(
@@ -83,6 +83,6 @@ def recompute(conn: Connection, name: str, version: int) -> int:
         if (after["due_at"], after["provisional"]) != (case["due_at"], case["provisional"]):
             note = {"calendar": name, "calendar_version": version,
                     "was": rows.plain(case["due_at"]), "due_at": rows.plain(after["due_at"])}  # fmt: skip
-            steps.append(Step(after, "deadline", SYSTEM, snapshot(case), note))
+            steps.append(Step(after, "deadline", SYSTEM, written(case), note))
     rows.store(conn, steps)
     return len(steps)

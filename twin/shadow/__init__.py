@@ -6,6 +6,26 @@ For the API: `state` and `commands` over SQLAlchemy.
 
 from __future__ import annotations
 
-from twin.shadow.doors import CHANNELS, Downlink, Refused, acknowledged, due, uplink
+from twin.shadow.doors import (
+    CHANNELS,
+    Downlink,
+    Refused,
+    acknowledged,
+    desired,
+    due,
+    standing,
+    uplink,
+    waiting,
+)
 
-__all__ = ["CHANNELS", "Downlink", "Refused", "acknowledged", "due", "uplink"]
+__all__ = [
+    "CHANNELS",
+    "Downlink",
+    "Refused",
+    "acknowledged",
+    "desired",
+    "due",
+    "standing",
+    "uplink",
+    "waiting",
+]

@@ -66,6 +66,20 @@ _SHADOWS = (
 )
 
 
+_WAITING = (
+    "with mine as (select id from iot.command where num = %s and expires_at > now() "
+    "and state in ('queued', 'sent', 'delivered') order by created_at limit %s for update) "
+    "update iot.command c set sent_at = coalesce(c.sent_at, now()), "
+    "attempts = greatest(c.attempts, 1), "
+    "state = case when c.state = 'queued' then 'sent' else c.state end "
+    "from mine where c.id = mine.id returning c.id, c.name, c.args, c.created_at"
+)
+_STANDING = (
+    "select desired, desired_rev from iot.shadow where num = %s and desired_rev > 0 "
+    "and (delivered_rev >= desired_rev or told_rev = desired_rev)"
+)
+
+
 def due(conn: psycopg.Connection[Any], nums: Sequence[int], limit: int = 1000) -> list[Downlink]:
     """Return what these connected devices should get now, and note that it is on its way."""
     said = {"nums": list(nums), "limit": limit}
@@ -75,6 +89,40 @@ def due(conn: psycopg.Connection[Any], nums: Sequence[int], limit: int = 1000) -
     orders.sort(key=lambda row: (row["num"], row["created_at"], str(row["id"])))
     made = [_command(row) for row in orders] + [_shadow(row) for row in shadows]
     return made + [Downlink(*one) for one in ota.due(conn, nums, limit)]
+
+
+def standing(conn: psycopg.Connection[Any], num: int) -> Downlink | None:
+    """Return what a device is to be, for one that subscribes anew: all of it, as it stands.
+
+    What it was never told is left to `due`, so that it does not come twice.
+    """
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(_STANDING, (num,)).fetchone()
+    if row is None:
+        return None
+    said = orjson.dumps({**row["desired"], "version": row["desired_rev"]})
+    return Downlink(num, "shadow/desired", said, f"s:{num}:{row['desired_rev']}")
+
+
+def desired(conn: psycopg.Connection[Any], num: int) -> bytes:
+    """Return what a device is to be, for one that asks; that it arrived only its report says."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            "update iot.shadow set told_rev = desired_rev, told_at = now() where num = %s "
+            "returning desired, desired_rev",
+            (num,),
+        ).fetchone()
+    return orjson.dumps(
+        {**row["desired"], "version": row["desired_rev"]} if row else {"version": 0}
+    )
+
+
+def waiting(conn: psycopg.Connection[Any], num: int, limit: int = 20) -> list[dict[str, Any]]:
+    """Return the commands that a device has not answered, for one that asks; they are sent then."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_WAITING, (num, limit)).fetchall()
+    rows.sort(key=lambda row: (row["created_at"], str(row["id"])))
+    return [{"id": str(row["id"]), "name": row["name"], "args": row["args"]} for row in rows]
 
 
 def _command(row: dict[str, Any]) -> Downlink:

@@ -55,11 +55,13 @@ def texts(conn: Connection, num: int) -> dict[str, str]:
 
 
 def values(
-    conn: Connection, num: int, prop: str, start: datetime, end: datetime, limit: int = MOST
-) -> Sequence[Any]:
-    """Return the values of a property between two moments, oldest first."""
+    conn: Connection, num: int, prop: str, start: datetime, end: datetime, limit: int = MOST,
+    *, newest: bool = False,
+) -> Sequence[Any]:  # fmt: skip
+    """Return the values of a property between two moments, oldest first, or the newest first."""
+    order = "desc" if newest else "asc"
     return conn.execute(
-        text(f"{_source(conn, num, prop)} order by at limit :limit"),
+        text(f"{_source(conn, num, prop)} order by at {order} limit :limit"),
         {"n": num, "p": prop, "a": start, "b": end, "limit": limit},
     ).all()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TypedDict
 
 # Modules here that are no benchmarks of their own.
-TOOLS = frozenset({"driver", "fleet", "listeners", "reports", "scratch", "serving", "shiftday"})
+TOOLS = frozenset(
+    {"cost", "driver", "fleet", "listeners", "reports", "scratch", "serving", "shiftday"}
+)
 
 
 class Figure(TypedDict):

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import text
 
-from twin import cases, codes, db
+from twin import cases, codes, db, intake, memory
 from twin.errors import TwinError
 from twin.eventview import PROCESS
 from twin.scope import SYSTEM
@@ -20,6 +20,7 @@ from ui.terminal.benchmarks import Figure, figure
 from ui.terminal.benchmarks.scratch import database
 
 CLIENTS, EACH, BULK, RACES, OPEN, DUE = 8, 60, 10_000, 200, 200_000, 5_000
+REPORTS = 300
 WAY: tuple[tuple[str, dict[str, Any]], ...] = (
     ("register", {}),
     ("dispatch", {"crew": "CREW-1"}),
@@ -43,6 +44,7 @@ def run(size: int) -> list[Figure]:
             figure("p50 CPU of an action", cpu * 1000, "ms"),
             figure("races of 8 with exactly one success", won, f"of {RACES}", RACES),
             figure("racers that failed in any other way", lost, ""),
+            *_reports(),
             *_bulk(),
             *_sweep(OPEN if size == 0 else size * 100, DUE if size == 0 else size * 10),
             figure("cases whose journal tells another state", _differences(), ""),
@@ -95,6 +97,7 @@ def _work(_url: str, mine: list[UUID], gate: Any, out: Any) -> None:
     with engine.begin() as conn:
         conn.execute(text("select 1"))
         cases.current(conn, PROCESS)
+    memory.settle()  # as the processes do that serve actions
     gate.wait(120)
     cpu, n = [], 0
     for case in mine:
@@ -158,6 +161,33 @@ def _racer(ids: list[UUID], gate: Any, out: Any) -> None:
     out.put((won, odd))
 
 
+def _reports() -> list[Figure]:
+    """Take in reports of patrols one by one: places, filters, duplicates, then the duty list."""
+    with db.engine("owner").begin() as conn:
+        conn.execute(_SEATS)
+    took, given = [], 0
+    for n in range(REPORTS):
+        draft = intake.Draft(
+            source="patrol", source_id=f"bench-{n}", category="litter", lon=121.0 + 0.0017 * n,
+            lat=31.19, description=f"第 {n} 堆垃圾没人清", reporter_kind="staff",
+        )  # fmt: skip
+        begun = time.perf_counter()
+        with db.engine("app").begin() as conn:
+            case = intake.take(conn, draft, actor=SYSTEM).case
+        took.append(time.perf_counter() - begun)
+        given += case["state"] == "assigned"
+    return [
+        figure("report taken in to given to its department, p95", statistics.quantiles(took, n=20)[-1], "s", 5),
+        figure("reports given to a department by themselves", given, f"of {REPORTS}", REPORTS),
+    ]  # fmt: skip
+
+
+_SEATS = text(
+    "insert into twin.organisation (code, parent, type, name, district) "
+    "select 'b-' || code, 'd-310104', 'district', '{\"zh\": \"区\"}', code from base.district on conflict do nothing"
+)
+
+
 def _bulk() -> list[Figure]:
     """Register many cases at once."""
     _fill(BULK, "collected", due=0)
@@ -170,6 +200,7 @@ def _bulk() -> list[Figure]:
         conn.rollback()
         before = conn.scalar(_STEPS)
         conn.rollback()
+        memory.settle()
         begun = time.perf_counter()
         cases.bulk(conn, keys, "register", actor=SYSTEM)
         conn.commit()

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from twin import cases, db, declarations, merging
 from twin.eventview import PROCESS
 from twin.scope import SYSTEM
-from ui.terminal.benchmarks import Figure, figure, reports
+from ui.terminal.benchmarks import Figure, figure, merges, reports
 from ui.terminal.benchmarks.scratch import database
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -33,8 +33,19 @@ def run(size: int) -> list[Figure]:
         figure(
             "share of duplicates merged by itself", statistics.mean(o.auto_share for o in said), ""
         ),
+        *_running(),
         *_candidates(size or ROWS),
     ]
+
+
+def _running() -> list[Figure]:
+    """Take in a whole week with the rule that runs in the database."""
+    with database():
+        week = merges.week(SEEDS[0])
+    return [
+        figure("a week taken in: merges by itself that are right", week.right / max(week.merged, 1), "", AUTO),
+        figure("a week taken in: share of duplicates merged by itself", week.right / week.again, ""),
+    ]  # fmt: skip
 
 
 _FILL = text(

@@ -25,7 +25,7 @@ from twin import db, devices, products
 from twin.errors import Unavailable
 from twin.settings import settings
 from twin.telemetry import packing
-from ui.terminal.benchmarks import Figure, figure, scratch
+from ui.terminal.benchmarks import Figure, cost, figure, scratch
 from ui.terminal.paths import ROOT
 
 OWN_SIZE = 300_000
@@ -52,8 +52,13 @@ def run(size: int) -> list[Figure]:
             ):
                 port = ports["coap" if door == "coap" else "http" if window == 1 else "mqtt"]
                 count = size if door in ("mqtt", "batched") else size // 3
-                rate = through(door, port, who, count, window)
+                pid = ports["api" if door in ("http", "batched") else "door"]
+                rate, spent = through(door, port, who, count, window, pid)
                 found.append(figure(f"ingest: {name}", rate, "records/s", limit))
+                found += [
+                    figure(f"ingest: {name}, CPU of {part}", us, "µs/record")
+                    for part, us in spent.items()
+                ]
         return found
 
 
@@ -121,34 +126,40 @@ def doors() -> Iterator[dict[str, int]]:
             if time.monotonic() > end or any(part.poll() is not None for part in parts):
                 raise Unavailable("The doors of the benchmark do not open; see log/ingest.log.")
             time.sleep(0.1)
-        yield ports
+        yield {**ports, "door": parts[0].pid, "api": parts[1].pid}
     finally:
         for part in parts:
             part.send_signal(signal.SIGTERM)
             part.wait(15)
 
 
-def through(door: str, port: int, who: list[tuple[str, str]], count: int, window: int) -> float:
-    """Return acknowledged records per second; every one of them is a row afterwards."""
+def through(
+    door: str, port: int, who: list[tuple[str, str]], count: int, window: int, pid: int
+) -> tuple[float, dict[str, float]]:
+    """Return acknowledged records per second, and the CPU µs of each part for one record.
+
+    Every acknowledged record is a row afterwards, or this raises.
+    """
     with db.engine("owner").begin() as conn:
         conn.execute(text(f"truncate iot.up_{PRODUCT}, iot.counter"))
         conn.execute(text(f"update iot.last_{PRODUCT} set at = '-infinity', prev = null"))
     each = count // len(who)
     if door == "batched":
         each = max(1, each // 1000) * 1000
-    said = {"door": door, "port": port, "devices": who, "each": each, "window": window}
+    said = {"door": door, "port": port, "devices": who, "each": each, "window": window,
+            "watch": {"door": pid, "database": cost.postmaster()}}  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "ui.terminal.benchmarks.fleet"],
         input=json.dumps(said), capture_output=True, text=True, check=True, cwd=ROOT,
     )  # fmt: skip
     found: dict[str, Any] = json.loads(done.stdout)
+    total = each * len(who)
     with db.engine("owner").connect() as conn:
         stored = conn.scalar(text(f"select count(*) from iot.up_{PRODUCT}"))
-    if found["bad"] or stored != each * len(who):
-        raise Unavailable(
-            f"{door}: {stored} of {each * len(who)} are stored, {found['bad']} were refused."
-        )
-    return float(each * len(who) / found["seconds"])
+    if found["bad"] or stored != total:
+        raise Unavailable(f"{door}: {stored} of {total} are stored, {found['bad']} were refused.")
+    spent = {part: seconds / total * 1e6 for part, seconds in found["cpu"].items()}
+    return float(total / found["seconds"]), spent
 
 
 def _free() -> int:

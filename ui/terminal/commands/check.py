@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.codecs.explain import wrong_vectors
 from twin import alter, db, declarations, kinds, policies, products
-from twin.errors import TwinError
+from twin.alarms import rule
+from twin.errors import DeclarationError, TwinError
 from twin.feed import owners
 from ui.terminal.output import finish
 
 READERS: dict[str, Callable[[Path], Any]] = {
     "kinds": kinds.read_file,
     "products": products.read_file,
+    "alarms": rule.read_file,
+    "maintenance": partial(declarations.read, "maintenance"),
     **{one.folder: policies.read_file(one.kind) for one in policies.kinds().values()},
 }
 
@@ -66,6 +70,20 @@ def _products(kinds_there: set[str]) -> Iterator[str]:
         for wrong in wrong_vectors(product):
             said = wrong["error"] or wrong["got"]
             yield f"product {product.key}: codec.vectors.{wrong['vector']}: reads {said}"
+    yield from _rules({product.key: product for product in shipped})
+
+
+def _rules(there: dict[str, products.Product]) -> Iterator[str]:
+    """Yield where a rule does not fit the product that it is about, with file, line and key."""
+    for path in declarations.shipped_files("alarms"):
+        try:
+            doc, lines = declarations.read(rule.KIND_OF, path)
+        except TwinError:
+            continue  # said already
+        for where, why in rule.faults(doc, there):
+            line = declarations.line_of(lines, where)
+            key = ".".join(map(str, where))
+            yield DeclarationError(f"data/alarms/{path.name}", line, key, why).detail
 
 
 def _published() -> Iterator[str]:

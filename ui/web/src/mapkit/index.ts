@@ -11,3 +11,4 @@ export { Draw, ringOf, type DrawMode } from "./draw";
 export { watermark } from "./watermark";
 export { calm, colour, raw as tokens, rgba, severity, type Theme } from "./tokens";
 export { ColumnLayer, GeoJsonLayer, IconLayer, PathLayer, PolygonLayer, ScatterplotLayer, TextLayer } from "@deck.gl/layers";
+export * from "./devices";

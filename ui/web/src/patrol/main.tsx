@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import "../common/base.css";
 import "./patrol.css";
 import { ActionForm } from "../common/actionform";
+import { Called } from "../common/called";
 import { get, mustSession, Problem, signOut } from "../common/api";
 import { km, span, when, called } from "../common/format";
 import { Icon, Mark } from "../common/icon";
@@ -311,6 +312,7 @@ function Patrol() {
       <button class={following.value ? "locate on" : "locate"} aria-label={t("patrol.position")} aria-pressed={following.value} onClick={locate}><Icon name="crosshair" size={22} /></button>
       {config.value.generated && <p class="generated">{t("generated")}</p>}
       <section class="sheet">
+        <Called tell={() => undefined} />
         <Refused />
         {keptAt.value !== null && <p class="kept"><Icon name="wifi-off" size={18} />{t("patrol.kept", { t: when(keptAt.value) })}</p>}
         {ev ? <Task key={ev.id} ev={ev} /> : <List />}

@@ -11,6 +11,7 @@ import { act, acknowledgeAll, alarmByCode, alarms, cards, loadAlarms, setSound, 
 import { CameraRows } from "./cameras";
 import { flyTo } from "./mapview";
 import { around } from "./selectpanel";
+import { Answers, type Notice } from "./planparts";
 import * as s from "./store";
 import { camerasSeeing, type Camera } from "./toolstore";
 import { placed } from "../common/places";
@@ -87,6 +88,7 @@ export function AlarmList() {
 }
 
 interface Detail extends Alarm {
+  notices: Notice[];
   things: { code: string; name: string; kind: string; level: number; value: number | null; since: string; cleared_at: string | null; point: LonLat | null }[];
   story: { seq: number | null; at: string; actor: string; actor_name: Titled | null; title: Titled | null; note: string | null; members: number | null }[];
   action_titles: Record<string, { title: Titled; need: Record<string, { type: string; required?: boolean; title: Titled }> }>;
@@ -150,6 +152,7 @@ export function AlarmCard({ code }: { code: string }) {
             <button class="btn" onClick={() => around(point, 500, ["sensor", "camera"]).catch(failed)}><Icon name="radio" />{t("alarms.sensors")}</button>
           </div>
         )}
+        <Answers notices={d.notices} active={!d.closed_at && s.moment.value === null} reached={(who) => void post(`/api/v1/alarms/${encodeURIComponent(d.code)}/answer`, { reached: who }).then(read, failed)} />
         <h3>{t("alarms.things")}<span class="muted">{num(d.things.length)}</span></h3>
         <ul class="mini">{d.things.slice(0, 40).map((one) => <li><button onClick={() => void s.openThing(one.code)}><Mark level={one.level} filled={!one.cleared_at} size={12} /><span class="grow cut">{one.name || one.code}</span><span class="muted small">{one.cleared_at ? t("alarms.cleared") : one.value === null ? "" : num(one.value)}</span></button></li>)}</ul>
         <h3>{t("camera.seeing")}</h3>

@@ -9,7 +9,7 @@ export interface Alarm {
   holder: string | null; holder_name: Titled | string | null; district: string | null; district_name: string | null; street_name: string | null; version: number;
   opened_at: string; closed_at: string | null; rule: string; rule_title: Titled | null; thing: string | null; thing_name: string | null;
   members: number; standing: number; value: number | null; unit: Titled | string | null; property: string | null; since: string | null;
-  advice: Titled | null; event: string | null; point: LonLat | null; actions?: string[];
+  advice: Titled | null; event: string | null; point: LonLat | null; actions?: string[]; waits?: string[];
 }
 export interface Standing { num: number; point: LonLat; code: string; thing: string; name: string; level: number; severity: number; state: string; value: number | null; rule: string }
 /** One card: an alarm, or many of one rule in one district that ring together. */

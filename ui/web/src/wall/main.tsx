@@ -28,6 +28,7 @@ import { backToLive, PastFrame, Timeline } from "./timeline";
 import { loadPlots } from "./toolstore";
 import { loadLayouts } from "./topic";
 import { TopBar } from "./topbar";
+import { Called, loadCalls } from "../common/called";
 import { startTour } from "./tour";
 
 function Tools() {
@@ -108,7 +109,7 @@ function Wall() {
     const stopMark = watermark(document.body, `${s.session.value.user} ${tt(s.session.value.name)}`);
     startMap(box.current!).then(() => {
       s.listeners.push({
-        alarms: (list) => { takeAlarms(list as Alarm[]); refreshFences(); }, reload: () => void s.loadNames().catch(() => undefined),
+        alarms: (list) => { takeAlarms(list as Alarm[]); refreshFences(); if ((list as Alarm[]).some((a) => a.waits?.includes(s.session.value.user))) void loadCalls().catch(() => undefined); }, reload: () => void s.loadNames().catch(() => undefined),
         hello: (_missed, again) => { if (again) void Promise.all([loadAlarms(), loadPlots(), loadFences(), s.loadNames()]).catch(() => undefined); },
         entry: (entry) => {
           if (entry.class === "plot") void loadPlots().catch(() => undefined);
@@ -128,6 +129,7 @@ function Wall() {
       <main class="map" ref={box} aria-label={t("map.label")} />
       <PastFrame />
       <TopBar />
+      <Called open={s.openAlarm} tell={s.tell} />
       {screen === "a" ? <Efficiency /> : <Rail />}
       <Tools />
       <Network />

@@ -11,6 +11,7 @@ import { theme } from "../common/theme";
 import type { Event, LonLat } from "../common/types";
 import { standing } from "./alarmstore";
 import { drawAlarms, drawOverlays, startOverlays } from "./overlays";
+import { devicePicks, startDevices } from "./devicestore";
 import { startFences } from "./fencelayer";
 import { drawEvents, drawnEvents, pulse, startEvents } from "./eventlayers";
 import { leading, room, screen } from "./place";
@@ -43,10 +44,11 @@ export async function startMap(container: HTMLElement): Promise<TwinMap> {
   twin.map.setPadding(padding());
   atlas = liveAtlas(theme.value);
   // From below to above: a route never covers the event that it leads to.
-  for (const name of ["trees", "areas", "fences", "reach", "sectors", "routes", "trail", "found", "movers", "events", "alarms", "pulse", "plots", "selection", "minutes", "draw"]) twin.setGroup(name, []);
+  for (const name of ["trees", "field", "areas", "fences", "reach", "sectors", "routes", "trail", "found", "devices", "movers", "events", "alarms", "pulse", "plots", "selection", "minutes", "draw"]) twin.setGroup(name, []);
   startEvents(twin, eventJson);
   startOverlays(twin);
   startFences(twin);
+  startDevices(twin);
   startTrees(twin);
   mouse();
   const seen = () => {
@@ -409,7 +411,7 @@ const PICKS = ["alarms", "alarm-groups", "events", "event-groups", "event-hexago
 type Under = { event: Event } | { num: number } | { alarm: string } | { spread: { items: unknown[]; point: LonLat } } | { plot: string };
 
 function under(e: MapMouseEvent): Under | null {
-  const hit = twin.pick(e.point.x, e.point.y, PICKS);
+  const hit = twin.pick(e.point.x, e.point.y, [...PICKS, ...devicePicks()]);
   const id = hit?.layer?.id;
   if (id === "events" && hit!.object) return { event: hit!.object as Event };
   if (id === "alarms" && hit!.object) return { alarm: (hit!.object as { code: string }).code };
@@ -417,7 +419,7 @@ function under(e: MapMouseEvent): Under | null {
     const o = hit!.object as { items: unknown[]; point?: LonLat; center?: LonLat };
     return { spread: { items: o.items, point: (o.point ?? o.center)! } };
   }
-  if (id === "found" && hit!.object) return { num: (hit!.object as { num: number }).num };
+  if ((id === "found" || id?.startsWith("devices-")) && hit!.object) return { num: (hit!.object as { num: number }).num };
   if (id === "fences" && hit!.object) return { plot: (hit!.object as { fence: { id: string } }).fence.id };
   if (id?.startsWith("plots-") && hit!.object) return { plot: (hit!.object as { id: string }).id };
   const num = id === "movers" ? s.movers.numAt(hit!.index) : null;

@@ -4,6 +4,7 @@ import { t, type Key } from "../common/i18n";
 import { Cameras } from "./cameras";
 import { Compare } from "./compare";
 import { Contacts } from "./contacts";
+import { Devices } from "./devices";
 import { Fences } from "./fences";
 import { Layers } from "./layers";
 import { Plans } from "./plans";
@@ -20,6 +21,7 @@ interface Tool { name: s.PanelName; icon: string; panel: ComponentType; act?: st
 
 export const TOOLS: Tool[] = [
   { name: "layers", icon: "layers", panel: Layers },
+  { name: "devices", icon: "radio", panel: Devices },
   { name: "topic", icon: "layout-dashboard", panel: TopicPanel },
   { name: "select", icon: "lasso", panel: SelectPanel },
   { name: "cameras", icon: "cctv", panel: Cameras },

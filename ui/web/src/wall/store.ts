@@ -9,7 +9,7 @@ export type Range = "1h" | "6h" | "24h" | "7d" | "30d";
 export const RANGES: Record<Range, number> = { "1h": 3600e3, "6h": 6 * 3600e3, "24h": 24 * 3600e3, "7d": 7 * 86400e3, "30d": 30 * 86400e3 };
 /** How events are gathered on the map; auto chooses by how many there are and how near one looks. */
 export type Gathering = "auto" | "points" | "clusters" | "heat" | "hexagons";
-export type PanelName = "layers" | "topic" | "select" | "measure" | "plot" | "fences" | "cameras" | "compare" | "screens" | "scenes" | "plans" | "contacts";
+export type PanelName = "layers" | "devices" | "topic" | "select" | "measure" | "plot" | "fences" | "cameras" | "compare" | "screens" | "scenes" | "plans" | "contacts";
 
 export const config = signal<Config>(null as never);
 export const session = signal<Session>(null as never);

@@ -29,6 +29,7 @@ async function read(): Promise<void> {
 function told(x: Ticket): string {
   const e = x.evidence as Record<string, number | string | Titled>;
   if (x.kind === "threshold") return t("alm.out.trend", { level: num(Number(e.level), 2), perday: num(Number(e.per_day), 3), limit: num(Number(e.limit), 2), unit: String(e.unit ?? ""), days: Number(e.days) });
+  if (x.kind === "silence") return t("alm.out.silent", { since: stamp(String(e.heard)), period: span(Number(e.period_s)) });
   if (x.kind === "northbound") return t("alm.out.lag", { behind: span(Number(e.behind_s)) });
   if (x.kind === "maintenance") return e.used === undefined ? t("alm.out.time", { since: stamp(String(e.since)) }) : t("alm.out.wear", { used: num(Number(e.used)), every: num(Number(e.every)), perday: num(Number(e.per_day), 1) });
   return "";

@@ -7,6 +7,7 @@ import { Strong } from "../parts/strong";
 import * as s from "../state";
 import "../accounts/accounts.css";
 import "./alarms.css";
+import { Linkages } from "./linkages";
 import { List } from "./list";
 import { Outlook } from "./outlook";
 import { North } from "./north";
@@ -18,6 +19,7 @@ import { Updates } from "./updates";
 const TABS: { key: string; act: string; shown: ComponentType }[] = [
   { key: "list", act: "alarm.read", shown: List },
   { key: "rules", act: "alarm.read", shown: Rules },
+  { key: "linkages", act: "alarm.read", shown: Linkages },
   { key: "silences", act: "alarm.read", shown: Silences },
   { key: "outlook", act: "alarm.read", shown: Outlook },
   { key: "north", act: "system.write", shown: North },

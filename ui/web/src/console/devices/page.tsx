@@ -14,6 +14,9 @@ import { Detail } from "./detail";
 import "./devices.css";
 import { Battery, Stands, Value } from "./parts";
 import { DeviceMap } from "./map";
+import { Dictionary } from "./dictionary";
+import { Provision } from "./provision";
+import { Reports } from "./reports";
 import { Books } from "./stats";
 import type { Device, State, Statistics } from "./types";
 import { placed } from "../../common/places";
@@ -88,12 +91,18 @@ function List() {
   }, []);
   const may = s.session.value.acts.includes("device.write");
   const shown = (rows.value ?? []).filter((d) => !standing.value || d.state === standing.value);
+  // Sheets are of one kind, and an address holds so many codes.
+  const labelled = shown.filter((d) => d.kind === shown[0]!.kind).slice(0, 160);
   const total = figures.value?.products.reduce((n, p) => n + p.devices, 0);
   return (
     <div class="page dev">
       <Head title={t("dev.title")} about={total === undefined ? t("dev.loading") : t("dev.about", { n: num(total), products: figures.value!.products.length })}>
         <a class="btn" href="/console/devices/map" onClick={(e) => { e.preventDefault(); s.go("devices/map"); }}><Icon name="map" />{t("dev.map.title")}</a>
         <a class="btn" href="/console/devices/statistics" onClick={(e) => { e.preventDefault(); s.go("devices/statistics"); }}><Icon name="scale" />{t("dev.books")}</a>
+        <a class="btn" href="/console/devices/reports" onClick={(e) => { e.preventDefault(); s.go("devices/reports"); }}><Icon name="file-text" />{t("rep.title")}</a>
+        <a class="btn" href="/console/devices/dictionary" onClick={(e) => { e.preventDefault(); s.go("devices/dictionary"); }}><Icon name="book-open" />{t("dict.title")}</a>
+        {s.session.value.acts.includes("export.read") && labelled.length > 0 && <a class="btn" data-do="labels" href={`/api/v1/codes/labels.pdf?kind=${labelled[0]!.kind}&codes=${labelled.map((d) => d.code).join(",")}`}><Icon name="qr-code" />{t("dev.labels")}</a>}
+        {may && <a class="btn" href="/console/devices/provision" onClick={(e) => { e.preventDefault(); s.go("devices/provision"); }}><Icon name="upload" />{t("prov.title")}</a>}
         {may && <button class="btn main" onClick={() => (adding.value = true)}><Icon name="plus" />{t("dev.add")}</button>}
       </Head>
       <div class="split">
@@ -117,7 +126,7 @@ export default function Page() {
   const [, one, two] = s.path.value.split("/");
   return (
     <>
-      {one === "map" ? <DeviceMap /> : one === "statistics" ? <Books /> : one && two ? <Detail key={`${one}/${two}`} product={one} device={decodeURIComponent(two)} /> : <List />}
+      {one === "map" ? <DeviceMap /> : one === "statistics" ? <Books /> : one === "provision" ? <Provision /> : one === "reports" ? <Reports /> : one === "dictionary" ? <Dictionary /> : one && two ? <Detail key={`${one}/${two}`} product={one} device={decodeURIComponent(two)} /> : <List />}
       <Strong />
     </>
   );

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../../common/api";
 import { num, when } from "../../common/format";
 import { t, tt } from "../../common/i18n";
+import { Dialog } from "../parts/dialog";
 import { Head } from "../parts/head";
 import { Table, type Column } from "../parts/table";
 import * as s from "../state";
@@ -12,9 +13,10 @@ import type { Hour, Statistics } from "./types";
 
 const SPANS = [24, 72, 168, 720];
 const PARTS = ["stored", "duplicate", "rejected"] as const;
+const DOWN = { stored: "dev.down.done", duplicate: "dev.down.waits", rejected: "dev.down.failed" } as const;
 
 /** Bars by hour, what was lost on top. */
-export function Bars({ hours, span }: { hours: Hour[]; span: number }) {
+export function Bars({ hours, span, down }: { hours: Hour[]; span: number; down?: boolean }) {
   const W = 1080, H = 180, LEFT = 52, BOTTOM = 22, TOP = 8;
   const now = Math.ceil(Date.now() / 3600e3) * 3600e3, from = now - span * 3600e3;
   const most = Math.max(1, ...hours.map((h) => h.accepted));
@@ -29,13 +31,33 @@ export function Bars({ hours, span }: { hours: Hour[]; span: number }) {
       {marks.map((at) => <g class="tick time"><text x={x(at)} y={H - 5} text-anchor={at === now ? "end" : "middle"}>{when(at)}</text></g>)}
       {hours.map((h) => {
         let base = 0;
-        return <g><title>{`${when(h.hour)} · ${PARTS.map((k) => `${t(`dev.ledger.${k}`)} ${num(h[k])}`).join(" · ")}`}</title>{PARTS.map((k) => { const top = y(base + h[k]), bottom = y(base); base += h[k]; return h[k] > 0 && <rect class={k} x={x(Date.parse(h.hour))} width={wide} y={Math.min(top, bottom - 1)} height={Math.max(1, bottom - top)} />; })}</g>;
+        return <g><title>{`${when(h.hour)} · ${PARTS.map((k) => `${t(down ? DOWN[k] : `dev.ledger.${k}`)} ${num(h[k])}`).join(" · ")}`}</title>{PARTS.map((k) => { const top = y(base + h[k]), bottom = y(base); base += h[k]; return h[k] > 0 && <rect class={k} x={x(Date.parse(h.hour))} width={wide} y={Math.min(top, bottom - 1)} height={Math.max(1, bottom - top)} />; })}</g>;
       })}
     </svg>
   );
 }
 
+interface Refused { at: string; door: string; topic: string | null; reason: string; records: number; product: string; device: string; name: string | null; payload: string }
+
+/** The messages behind a number: what was refused for one reason. */
+function Messages({ reason, span, onClose }: { reason: string; span: number; onClose: () => void }) {
+  const [list, setList] = useState<Refused[] | null>(null);
+  useEffect(() => { get<{ messages: Refused[] }>(`/api/v1/devices/rejected?hours=${span}&reason=${encodeURIComponent(reason)}`).then((f) => setList(f.messages), (why: Error) => s.tell(why.message, true)); }, [reason, span]);
+  return (
+    <Dialog title={reason} wide onClose={onClose}>
+      <ul class="refused">{(list ?? []).map((m) => <li><div><a href={`/console/devices/${m.product}/${m.device}`} onClick={(e) => { e.preventDefault(); onClose(); s.go(`devices/${m.product}/${encodeURIComponent(m.device)}`); }}>{m.name || m.device}</a> <span class="muted small">{when(m.at)} · {m.door} {m.topic ?? ""}</span></div><code>{m.payload}</code></li>)}{list && !list.length && <li class="muted">{t("dev.books.none")}</li>}</ul>
+    </Dialog>
+  );
+}
+
+/** Commands by hour: how many were sent, and how they ended. */
+function Down({ hours, span }: { hours: Statistics["down"]; span: number }) {
+  const made: Hour[] = hours.map((h) => ({ hour: h.hour, accepted: h.sent, stored: h.done, duplicate: Math.max(0, h.sent - h.done - h.failed), rejected: h.failed }));
+  return <section class="downbars"><h2>{t("dev.books.down")}</h2><p class="key small muted"><i class="stored" />{t("dev.down.done")}<i class="duplicate" />{t("dev.down.waits")}<i class="rejected" />{t("dev.down.failed")}</p><Bars hours={made} span={span} down /></section>;
+}
+
 export function Books() {
+  const [asked, setAsked] = useState<string | null>(null);
   const [span, setSpan] = useState(24);
   const [data, setData] = useState<Statistics | null>(null);
   useEffect(() => {
@@ -77,8 +99,10 @@ export function Books() {
         {data?.unknown && <div class="down"><dt>{t("dev.books.unknown")}</dt><dd>{num(data.unknown.rejected)}</dd></div>}
       </dl>
       {data && <Bars hours={data.hours} span={span} />}
+      {data && data.down.length > 0 && <Down hours={data.down} span={span} />}
+      {asked && <Messages reason={asked} span={span} onClose={() => setAsked(null)} />}
       <div class="columns">
-        <section><h2>{t("dev.books.reasons")}</h2><Table columns={reasons} rows={data?.reasons ?? []} label={t("dev.books.reasons")} empty={t("dev.books.none")} /></section>
+        <section><h2>{t("dev.books.reasons")}</h2><Table columns={reasons} rows={data?.reasons ?? []} label={t("dev.books.reasons")} empty={t("dev.books.none")} id={(r) => r.reason} onOpen={(r) => setAsked(r.reason)} /></section>
         <section><h2>{t("dev.books.worst")}</h2><Table columns={worst} rows={data?.worst ?? []} label={t("dev.books.worst")} empty={t("dev.books.none")} onOpen={(d) => s.go(`devices/${d.product}/${encodeURIComponent(d.device)}`)} /></section>
       </div>
       <section><h2>{t("dev.books.products")}</h2><Table columns={states} rows={data?.products ?? []} label={t("dev.books.products")} /></section>

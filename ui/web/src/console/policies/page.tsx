@@ -118,10 +118,11 @@ export default function PoliciesPage() {
   const [publishing, setPublishing] = useState(false);
   const [, kind, key] = s.path.value.split("/");
   useEffect(() => { void p.loadList(); const timer = setInterval(() => { if (!document.hidden) void p.follow(); }, 5000); return () => clearInterval(timer); }, []);
+  // The list may come after the document: what is being edited then must not be read anew.
+  useEffect(() => { if (kind && key) void p.show(kind, decodeURIComponent(key)); }, [kind, key]);
   useEffect(() => {
-    if (kind && key) void p.show(kind, decodeURIComponent(key));
-    else if (p.list.value.length) { const first = p.list.value.find((x) => x.key === "event.city" && x.kind === "process") ?? p.list.value[0]!; s.go(`policies/${first.kind}/${first.key}`); }
-  }, [kind, key, p.list.value.length > 0]);
+    if (!(kind && key) && p.list.value.length) { const first = p.list.value.find((x) => x.key === "event.city" && x.kind === "process") ?? p.list.value[0]!; s.go(`policies/${first.kind}/${first.key}`); }
+  }, [kind, key, p.list.value]);
   const of = p.one.value, draft = p.draft.value;
   return (
     <div class="pol">

@@ -81,6 +81,7 @@ export async function check(): Promise<void> {
 
 export async function simulate(days: number): Promise<void> {
   busy.value = "simulate";
+  trial.value = null;
   try { trial.value = await post<Trial>(`${base()}/simulate`, { document: draft.value, days }); } catch (e) { s.tell((e as Error).message, true); }
   busy.value = "";
 }

@@ -37,7 +37,7 @@ export function Trial() {
         <div ref={host} class="mapfull" role="application" aria-label={t("pol.trial.map")} />
         <div class="said-list">
           <ul class="pairs">{[...pairs].sort((a, b) => b[1] - a[1]).slice(0, 8).map(([pair, n]) => <li><span class="cut">{pair}</span><b>{num(n)}</b></li>)}</ul>
-          <ol class="moves">{of.moved.slice(0, 200).map((m) => <li class={hot === m.code ? "on" : ""} onMouseEnter={() => setHot(m.code)}><a href={`/console/events/${m.code}`} onClick={(e) => { e.preventDefault(); s.go(`events/${m.code}`); }}>{m.title}</a><span class="muted small">{m.from} → {m.to}</span></li>)}</ol>
+          <ol class="moves">{of.moved.slice(0, 200).map((m) => <li class={hot === m.code ? "on" : ""} onMouseEnter={() => setHot(m.code)}><a href={`/console/${m.href ?? `events/${m.code}`}`} onClick={(e) => { e.preventDefault(); s.go(m.href ?? `events/${m.code}`); }}>{m.title}</a><span class="muted small">{m.from} → {m.to}</span></li>)}</ol>
           {!of.moved.length && <p class="muted">{t("pol.trial.none")}</p>}
         </div>
       </div>

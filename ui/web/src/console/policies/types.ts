@@ -8,7 +8,7 @@ export type Doc = { [key: string]: Json };
 export interface One { kind: string; key: string; version: number; document: Doc; versions: VersionOf[] }
 export interface Fault { path: (string | number)[]; why: string }
 export interface Checked { faults: Fault[]; warnings: Fault[] }
-export interface Moved { code: string; title: string; from: string; to: string; lon: number | null; lat: number | null }
+export interface Moved { code: string; title: string; from: string; to: string; lon: number | null; lat: number | null; href?: string }
 export interface Trial { read: number; changed: number; moved: Moved[] }
 export interface FlowState { state: string; title: Titled; stage: number; final: boolean; open: number; late: number; n: number; median_s: number | null; p90_s: number | null }
 export interface FlowArc { action: string; from: string; to: string; n: number; title: Titled }

@@ -1,4 +1,4 @@
-"""Notices of a response: who was told, who has answered and how, who is called next."""
+"""Notices of a response or an alarm: who was told, who has answered and how, who is called next."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _key(notice: Mapping[str, Any]) -> str:
 def answered(notices: Sequence[Mapping[str, Any]], actor: Actor) -> list[Notice]:
     """Return the notices with those of the actor answered."""
     return _answer(
-        notices, [f"u:{actor.user}"], "self", None, "No notice of this response waits for your answer."
+        notices, [f"u:{actor.user}"], "self", None, "No notice here waits for your answer."
     )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def reached(
 ) -> list[Notice]:
     """Return the notices with those of somebody else answered: they were reached by telephone."""
     if not any(_key(one) == who for one in notices):
-        raise NotFound("Nobody of that name was told in this response.")
+        raise NotFound("Nobody of that name was told here.")
     said = {"by": actor.user, "note": note}
     return _answer(notices, [who], "phone", said, "They have answered already.")
 

@@ -1,0 +1,1 @@
+"""NGSI-LD: devices as entities that are asked for by type, value, place and time."""
