@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.alarms import repository, service
+from services.web.acts import Act
 from services.web.auth import Person
 from services.web.once import once
 from services.web.params import Moment, moment
@@ -19,22 +20,6 @@ router = APIRouter(prefix="/api/v1", tags=["alarms"])
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
 Code = Annotated[str, Path(min_length=1, max_length=64)]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-class Act(BaseModel):
-    """What an action needs."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    version: Annotated[int, Field(ge=1)] | None = None
-    note: Annotated[str, Field(max_length=500)] | None = None
-    reason: Annotated[str, Field(max_length=500)] | None = None
-    level: Annotated[int, Field(ge=1, le=4)] | None = None
-
-    def params(self) -> dict[str, Any]:
-        """Return what was given."""
-        said = self.model_dump(exclude={"version"}, exclude_none=True)
-        return said
 
 
 class Answer(BaseModel):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from services.plans import briefing, service
+from services.web.acts import Act
 from services.web.auth import Person
 from services.web.once import once
 from twin import db, scenes
@@ -19,17 +20,6 @@ router = APIRouter(prefix="/api/v1", tags=["plans"])
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
 Code = Annotated[str, Path(min_length=1, max_length=64)]
 Level = Annotated[int, Field(ge=1, le=4)]
-
-
-class Act(BaseModel):
-    """What an action of a response needs."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    version: Annotated[int, Field(ge=1)] | None = None
-    level: Level | None = None
-    note: Annotated[str, Field(max_length=2000)] | None = None
-    reason: Annotated[str, Field(max_length=500)] | None = None
 
 
 class Lead(BaseModel):
@@ -159,7 +149,7 @@ def act(
     key: Code, action: Code, body: Act, person: Person, idempotency_key: Key = None
 ) -> dict[str, Any]:
     """Start, decline, change the level of, end or close a response."""
-    said = body.model_dump(exclude={"version"}, exclude_none=True)
+    said = body.params()
     with db.engine("app").begin() as conn:
         return once(
             conn, person, idempotency_key, {"key": key, "action": action, **body.model_dump()},

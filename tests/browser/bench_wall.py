@@ -171,6 +171,16 @@ def spent(desk: Any, session: Any, seconds: int) -> tuple[float, float]:
     return (desk.ask("twin.store.spent.movers_ms") - mine) / seconds, whole
 
 
+# How long the page waited for what a moment is made of.
+ANSWERS = """(() => {
+  const found = {};
+  for (const e of performance.getEntriesByType('resource')) {
+    const name = new URL(e.name).pathname;
+    const wanted = ['/api/v1/positions', '/api/v1/events', '/api/v1/indicators'].includes(name);
+    if (wanted && e.name.includes('at=')) (found[name] ??= []).push(e.duration);
+  }
+  return found;
+})()"""
 MOMENT = """at => new Promise(done => {
   performance.clearMarks('wall.moment');
   const began = performance.now();
@@ -201,9 +211,12 @@ def test_a_moment_of_yesterday(screen: Any, city: City) -> None:
             for step in range(60, 3600, 180):
                 took.append(desk.ask(MOMENT, (then.timestamp() + step) * 1000))
             shown = desk.ask("twin.movers.size")
+            asked = desk.ask(ANSWERS)
     assert shown >= MANY
     tell("a moment of yesterday: vehicles and events shown", [t[0] / 1000 for t in took], "s")
     tell("the same with every tile of that moment", [t[1] / 1000 for t in took], "s")
+    for name, spent_ms in asked.items():
+        tell(f"of it: the answer of {name}", [one / 1000 for one in spent_ms], "s")
 
 
 def test_a_day_of_messages_leaves_the_heap_as_it_was(screen: Any, city: City) -> None:

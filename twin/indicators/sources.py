@@ -103,8 +103,8 @@ _OWN = {
         "select t.num, t.code, t.name, t.district, t.street, t.point as geom, "
         "exists (select 1 from twin.position p where p.num = t.num and p.at <= now() "
         "and p.at > now() - interval '10 minutes') as heard, "
-        'exists (select 1 from twin."case" c where c.holder = t.code and c.closed_at is null '
-        "and c.state in ('dispatched', 'handling')) as busy "
+        't.code in (select c.holder from twin."case" c where c.holder is not null '
+        "and c.closed_at is null and c.state in ('dispatched', 'handling')) as busy "
         "from twin.thing t where t.kind = 'crew' and t.gone_at is null",
         _PLACE | {"heard": "boolean", "busy": "boolean"}, level=cases.LEVEL, past=True,
     ),

@@ -1,5 +1,5 @@
 /** What the wall knows: one set of signals that the panels and the map both read. */
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal, untracked } from "@preact/signals";
 import { Live, Movers, type Entry, type Frame, type LiveHooks, type Tick, decodeFrame } from "../mapkit";
 import { get, Problem } from "../common/api";
 import type { Bin, Card, Category, Config, Event, LayerTree, LonLat, Proposals, Session, Thing } from "../common/types";
@@ -336,7 +336,10 @@ async function follow(): Promise<void> {
 effect(() => {
   void settled.value;
   if (!config.value) return;
-  void loadCards().then(loadBins).catch(() => undefined);
-  const open = selected.peek();
-  if (open?.type === "thing") void openThing(open.key);
+  // What is dear waits until the slider rests: it must not run whenever the moment moves.
+  untracked(() => {
+    void loadCards().then(loadBins).catch(() => undefined);
+    const open = selected.value;
+    if (open?.type === "thing") void openThing(open.key);
+  });
 });
