@@ -8,6 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests import support
+from twin import memory
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests stay to the end: looking through them for garbage again and again costs minutes."""
+    memory.settle()
 
 
 @pytest.fixture(scope="session")

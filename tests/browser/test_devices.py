@@ -112,7 +112,7 @@ def test_from_a_new_product_to_an_acknowledged_alarm(screen: Any, city: City) ->
     desk.page.goto(f"{city.url}/console/devices/map?lang=zh-CN")
     desk.page.wait_for_selector(f"#map-product option[value={key}]", state="attached")
     desk.page.select_option("#map-product", key)
-    desk.until("document.querySelector('.legend')?.textContent.includes('温度')")
+    desk.until("document.querySelector('.devscale')?.getAttribute('aria-label') === '温度'")
     desk.clean()
 
 

@@ -28,6 +28,12 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
   return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
 }
 
+/** A text in both languages, where a document keeps both. */
+export function both(key: Key, values: Record<string, string | number> = {}): { zh: string; en: string } {
+  const said = (text: string) => text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+  return { zh: said(zh[key]), en: said(en[key]) };
+}
+
 /** The text of a `{zh, en}` title, or of a plain string. */
 export function tt(title: Titled | string | null | undefined): string {
   if (!title) return "";

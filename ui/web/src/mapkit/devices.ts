@@ -84,16 +84,19 @@ export function deviceLayers(answer: DeviceAnswer, look: DeviceLook): Layer[] {
       id: `${id}-loud-ground`, data: loud, pickable: true, getPosition: (p) => [p.lon, p.lat], radiusUnits: "pixels", getRadius: 11 * scale, stroked: true, lineWidthUnits: "pixels", getLineWidth: 1.5,
       getFillColor: rgba(theme, "panel_solid", 225), getLineColor: (p) => rgba(theme, severity(loudness(p, by)!).token), updateTriggers: { getLineColor: trigger, getRadius: scale },
     }),
-    new TextLayer<DevicePoint>({
-      id: `${id}-loud`, data: loud, getPosition: (p) => [p.lon, p.lat], getText: (p) => severity(loudness(p, by)!).glyph, getSize: 15 * scale, fontFamily: FONT, characterSet: Object.values(raw.severity).map((one) => one.glyph),
+    ...some(loud, (data) => new TextLayer<DevicePoint>({
+      id: `${id}-loud`, data, getPosition: (p) => [p.lon, p.lat], getText: (p) => severity(loudness(p, by)!).glyph, getSize: 15 * scale, fontFamily: FONT, characterSet: Object.values(raw.severity).map((one) => one.glyph),
       getColor: (p) => rgba(theme, severity(loudness(p, by)!).token), updateTriggers: { getColor: trigger, getText: trigger, getSize: scale },
-    }),
-    new TextLayer<DevicePoint>({
-      id: `${id}-reads`, data: by === "state" || named.length > MOST_LABELS ? [] : named, getPosition: (p) => [p.lon, p.lat], getText: look.reads, getSize: 12, fontFamily: FONT, fontWeight: 600, getPixelOffset: [0, -20],
+    })),
+    ...some(by === "state" || named.length > MOST_LABELS ? [] : named, (data) => new TextLayer<DevicePoint>({
+      id: `${id}-reads`, data, getPosition: (p) => [p.lon, p.lat], getText: look.reads, getSize: 12, fontFamily: FONT, fontWeight: 600, getPixelOffset: [0, -20],
       getColor: rgba(theme, "text"), background: true, getBackgroundColor: rgba(theme, "panel_solid", 215), backgroundPadding: [5, 2], characterSet: "auto", updateTriggers: { getText: trigger, getColor: theme },
-    }),
+    })),
   ];
 }
+
+/** A layer where there is something to show: one of texts without any draws its letters on nothing, and warns. */
+const some = <T>(data: T[], make: (data: T[]) => Layer): Layer[] => (data.length ? [make(data)] : []);
 
 /** The middle of the longest part of a line, where its label covers the least. */
 function middleOf(parts: LonLat[][]): LonLat {
@@ -120,9 +123,9 @@ export function fieldLayers(field: DeviceField, look: FieldLook): Layer[] {
       getLineColor: (f) => ramp(part(f.properties.low), 190), lineWidthUnits: "pixels", getLineWidth: 1.25, updateTriggers: { getFillColor: [low, high, theme], getLineColor: [low, high] },
     }),
     new GeoJsonLayer<{ limit: number; level: number }>({ id: `${id}-limits`, data: limits as never, getLineColor: (f) => rgba(theme, severity(f.properties.level).token), lineWidthUnits: "pixels", getLineWidth: 2.5, updateTriggers: { getLineColor: theme } }),
-    new TextLayer<(typeof labels)[number]>({
-      id: `${id}-labels`, data: labels, getPosition: (d) => d.at, getText: (d) => d.text, getSize: 12, fontFamily: FONT, fontWeight: 600, getColor: (d) => d.ink, background: true,
+    ...some(labels, (data) => new TextLayer<(typeof labels)[number]>({
+      id: `${id}-labels`, data, getPosition: (d) => d.at, getText: (d) => d.text, getSize: 12, fontFamily: FONT, fontWeight: 600, getColor: (d) => d.ink, background: true,
       getBackgroundColor: rgba(theme, "panel_solid", 200), backgroundPadding: [4, 1], characterSet: "auto", updateTriggers: { getColor: theme },
-    }),
+    })),
   ];
 }

@@ -21,7 +21,7 @@ import { Trial } from "./trial";
 import type { Doc, Json } from "./types";
 
 const KINDS = ["process", "duty", "scheduling", "filter", "merge", "intake", "calendar", "plan", "scene", "indicators"];
-const TRIED = ["process", "duty", "filter", "merge", "indicators"];
+const TRIED = ["process", "duty", "filter", "merge", "scheduling", "indicators"];
 const COPIED = ["plan", "scene", "indicators", "group", "duty", "intake"];
 const ICONS: Record<string, string> = { process: "route", duty: "clipboard-list", scheduling: "truck", filter: "filter", merge: "copy", intake: "download", calendar: "calendar-check", plan: "shield-alert", scene: "presentation", indicators: "gauge" };
 const HIDDEN = new Set(["key", "title", "verified"]);

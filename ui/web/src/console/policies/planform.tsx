@@ -1,14 +1,15 @@
 /** A risk plan as a form: what suggests it, what it needs at each level, who is told, what is done when. */
 import { useEffect } from "preact/hooks";
-import { t, tt, type Key } from "../../common/i18n";
+import { both, t, tt, type Key } from "../../common/i18n";
 import { Add, Amount, at, Both, choices, Code, Field, loadChoices, Pick, RowActs, Tags, Text, Toggles, type Obj, type Option } from "./fields";
 import { faultAt } from "./form";
 
 const ROMAN = ["", "Ⅰ", "Ⅱ", "Ⅲ", "Ⅳ"];
 const COLOR = ["", "critical", "major", "minor", "info"];
-const LEVELS: Option[] = [1, 2, 3, 4].map((n) => ({ key: String(n), title: { zh: `${ROMAN[n]} 级`, en: `Level ${ROMAN[n]}` } }));
-const named = (group: string, keys: string[]): Option[] => keys.map((key) => ({ key, title: { zh: t(`pol.${group}.${key}` as Key), en: t(`pol.${group}.${key}` as Key) } }));
-const MONTHS: Option[] = Array.from({ length: 12 }, (_, i) => ({ key: String(i + 1), title: { zh: `${i + 1}月`, en: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][i]! } }));
+const LEVELS: Option[] = [1, 2, 3, 4].map((n) => ({ key: String(n), title: both("pol.plan.roman", { n: ROMAN[n]! }) }));
+const named = (group: string, keys: string[]): Option[] => keys.map((key) => ({ key, title: both(`pol.${group}.${key}` as Key) }));
+const month = (said: string, i: number): string => new Intl.DateTimeFormat(said, { month: "short" }).format(new Date(2026, i, 1));
+const MONTHS: Option[] = Array.from({ length: 12 }, (_, i) => ({ key: String(i + 1), title: { zh: month("zh-CN", i), en: month("en", i) } }));
 
 const Mark = ({ n }: { n: number }) => <span class="levelmark" style={{ background: `var(--${COLOR[n] ?? "stale"})` }} aria-hidden="true">{ROMAN[n] ?? "?"}</span>;
 const list = (key: string): Obj[] => (at([key]) as Obj[] | undefined) ?? [];
@@ -58,7 +59,7 @@ function RunCard() {
             <td><RowActs path={["requirements"]} i={i} of={rows} /></td>
           </tr>
         ))}</tbody></table></div>
-      <Add what={t("pol.plan.line.add")} path={["requirements"]} of={rows} make={{ level: 3, title: { zh: "班组", en: "Crews" }, kind: "crew", count: 2, within: "45m" }} />
+      <Add what={t("pol.plan.line.add")} path={["requirements"]} of={rows} make={{ level: 3, title: both("pol.plan.crews"), kind: "crew", count: 2, within: "45m" }} />
     </section>
   );
 }
@@ -78,7 +79,7 @@ function Steps() {
           </div>
         </li>
       ))}</ol>
-      <Add what={t("pol.plan.step.add")} path={["steps"]} of={steps} make={{ key: `step_${steps.length + 1}`, after: "30m", do: "check", title: { zh: "检查", en: "Check" } }} />
+      <Add what={t("pol.plan.step.add")} path={["steps"]} of={steps} make={{ key: `step_${steps.length + 1}`, after: "30m", do: "check", title: both("pol.plan.check") }} />
     </section>
   );
 }
