@@ -197,7 +197,11 @@ def report(
         )
 
 
-@router.get("/report.{ending}")
+@router.get(
+    "/report.{ending}",
+    response_class=Response,
+    responses={200: {"content": {t.split(";")[0]: {} for t in reportfiles.TYPES.values()}}},
+)
 def report_file(
     person: Person,
     ending: Literal["xlsx", "csv", "pdf"],

@@ -44,7 +44,7 @@ def test_a_citizen_is_asked_answers_and_judges(screen: Any, city: City) -> None:
     page.page.fill("[name=note]", "五六袋，堵住了门")
     page.page.click("form[action*='/answer'] button:not([type=button])")
     page.page.wait_for_selector("[role=status]")
-    assert "五六袋" in state(city, code)["data"]["description"]
+    assert "五六袋" in state(city, code)["description"]
 
     finish(city, code)
     page.page.goto(own)
@@ -52,7 +52,7 @@ def test_a_citizen_is_asked_answers_and_judges(screen: Any, city: City) -> None:
     page.page.fill("[name=note]", "清得很快")
     page.page.click("form[action*='/visit'] button")
     page.page.wait_for_selector("[role=status]")
-    assert state(city, code)["data"]["satisfaction"]
+    assert state(city, code)["satisfaction"]
     page.clean()
 
 

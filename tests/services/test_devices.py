@@ -24,6 +24,7 @@ from tests.services.conftest import Api
 from twin import catalogue, db, identity, jobs, products, rollups, trace
 from twin.products import change
 from ui.terminal.main import application
+from ui.terminal.output import use_json
 
 PLACE = {"lon": 121.42, "lat": 31.22}
 PROBE: dict[str, Any] = {
@@ -456,6 +457,7 @@ def test_sensorthings_observations_are_posted(
 
 def test_a_device_is_added_at_a_place_from_the_terminal(api: Api, probe: dict[str, Any]) -> None:
     """`twin device add --at`: its thing stands where it was said, in the district of the place."""
+    use_json(False)
     said = CliRunner().invoke(application(), ["device", "add", "--product", "probe", "--name", "P9", "--at",
                                     f"{PLACE['lon']},{PLACE['lat']}"])  # fmt: skip
     assert said.exit_code == 0, said.output
