@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,12 +63,17 @@ class Registry:
         self._codes: list[str] = []
         self._tree: STRtree | None = None
         self._lock = threading.Lock()
+        # One reading at a time: an older look at the database must never overwrite a newer one.
+        self._turn = threading.Lock()
 
     def refresh(self, conn: Connection, *, unknown: bool = False) -> None:
         """Read all again when old, or soon after an unknown device spoke."""
-        age = time.monotonic() - self._read_at
-        if self._read_at and age < (ASK_AGAIN_S if unknown else REFRESH_S):
-            return
+        with self._turn:
+            age = time.monotonic() - self._read_at
+            if not self._read_at or age >= (ASK_AGAIN_S if unknown else REFRESH_S):
+                self._read_all(conn)
+
+    def _read_all(self, conn: Connection) -> None:
         found = {(row.product, row.device): _source(row) for row in conn.execute(_KNOWN)}
         shapes = conn.execute(_DISTRICTS).all()
         with self._lock:
@@ -80,7 +85,13 @@ class Registry:
     def reload(self, conn: Connection, who: Collection[tuple[str, str]]) -> None:
         """Read some devices again, because somebody changed them."""
         given = {"p": [product for product, _ in who], "d": [device for _, device in who]}
-        found = {(row.product, row.device): _source(row) for row in conn.execute(_SOME, given)}
+        with self._turn:
+            found = {(row.product, row.device): _source(row) for row in conn.execute(_SOME, given)}
+            self._put(who, found)
+
+    def _put(
+        self, who: Collection[tuple[str, str]], found: Mapping[tuple[str, str], Source]
+    ) -> None:
         with self._lock:
             for one in who:
                 if one in found:

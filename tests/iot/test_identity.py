@@ -16,7 +16,9 @@ import openpyxl
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from sqlalchemy import Connection
 
+from ingest.devices import Registry
 from ingest.doors import psk
 from ingest.doors.packets import packet
 from ingest.doors.packets import text as text_of
@@ -216,3 +218,43 @@ def test_a_key_instead_of_a_certificate(secure: dict[str, Any]) -> None:
             small, input=hello + b"\xe0\0", capture_output=True, check=False, timeout=20
         )
         assert done.stdout == answer
+
+
+def test_an_older_look_never_overwrites_a_newer_one(doors: Doors) -> None:
+    """A device is revoked while all are being read: what was read before does not let it in again."""
+    registry = Registry()
+    reading, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        """A connection that has its answer and is slow to hand it over."""
+
+        def __init__(self, conn: Connection) -> None:
+            self.conn = conn
+
+        def execute(self, statement: Any) -> Any:
+            found = self.conn.execute(statement).all()
+            if not reading.is_set():
+                reading.set()
+                go_on.wait(20)
+            return Rows(found)
+
+    class Rows(list[Any]):
+        """Rows as a result gives them."""
+
+        def all(self) -> list[Any]:
+            return list(self)
+
+    with db.engine("ingest").connect() as one, db.engine("ingest").connect() as other:
+        whole = threading.Thread(target=registry.refresh, args=(Slow(one),))
+        whole.start()
+        assert reading.wait(20)
+        with db.engine("app").begin() as conn:
+            devices.revoke(conn, PRODUCT, "d00007", actor="test")
+        news = threading.Thread(target=registry.reload, args=(other, [(PRODUCT, "d00007")]))
+        news.start()
+        news.join(0.3)
+        go_on.set()
+        whole.join(20)
+        news.join(20)
+    assert registry.find(PRODUCT, "d00007") is None
+    assert registry.find(PRODUCT, "d00008") is not None
