@@ -238,10 +238,12 @@ class Writer:
             self._send()
 
     def _send(self) -> None:
+        # Put together here, while the database still has the chunk before: the thread only waits.
+        said = _said(self._steps) if self._steps else None
+        self._steps = []
         self._wait()
-        if self._steps:
-            self._last = self._thread.submit(_store_many, self._conn, self._steps)
-            self._steps = []
+        if said is not None:
+            self._last = self._thread.submit(_write, self._conn, said)
 
     def _wait(self) -> None:
         if self._last is not None:
@@ -255,7 +257,7 @@ def store(conn: Connection, steps: Sequence[Step]) -> None:
         _store_one(conn, steps[0])
         return
     for i in range(0, len(steps), CHUNK):
-        _store_many(conn, steps[i : i + CHUNK])
+        _write(conn, _said(steps[i : i + CHUNK]))
 
 
 def _store_one(conn: Connection, step: Step) -> None:
@@ -269,7 +271,8 @@ def _store_one(conn: Connection, step: Step) -> None:
         raise VersionConflict()
 
 
-def _store_many(conn: Connection, steps: Sequence[Step]) -> None:
+def _said(steps: Sequence[Step]) -> dict[str, Any]:
+    """Return what one statement is told of many steps."""
     entries: list[dict[str, Any]] = []
     last: dict[UUID, dict[str, Any]] = {}
     for step in steps:
@@ -284,8 +287,12 @@ def _store_many(conn: Connection, steps: Sequence[Step]) -> None:
         entry["was"] = after["version"] - 1 if earlier is None else earlier.pop("was")
         last[after["id"]] = entry
         entries.append(entry)
-    said = {"rows": _json(entries), "cases": len(last)}
-    if db.direct(conn, _STEPS, said).rowcount != len(entries):
+    return {"rows": _json(entries), "cases": len(last), "entries": len(entries)}
+
+
+def _write(conn: Connection, said: dict[str, Any]) -> None:
+    """Write many steps, all or none."""
+    if db.direct(conn, _STEPS, said).rowcount != said["entries"]:
         raise VersionConflict()
 
 
