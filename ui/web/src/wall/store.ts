@@ -291,14 +291,21 @@ export function closeCard(): void {
 
 let settle = 0;
 let inFlight = false;
+let resting = false;
 let wantedAgain = false;
 
 /** Show a moment; while the slider moves only positions and events follow, the rest when it stops. */
 export function showMoment(at: number | null): void {
   moment.value = at;
   clearTimeout(settle);
-  settle = window.setTimeout(() => (settled.value = moment.value), at === null ? 0 : 350);
+  settle = window.setTimeout(rest, at === null ? 0 : 350);
   void follow();
+}
+
+/** The slider rests: what is dear is asked for once the map has its moment, not beside it. */
+function rest(): void {
+  if (inFlight) resting = true;
+  else settled.value = moment.value;
 }
 
 async function follow(): Promise<void> {
@@ -330,6 +337,10 @@ async function follow(): Promise<void> {
     tell((why as Error).message);
   } finally {
     inFlight = false;
+    if (resting) {
+      resting = false;
+      settled.value = moment.value;
+    }
   }
 }
 
