@@ -23,6 +23,7 @@ from aiocoap.transports.oscore import OSCOREAddress
 from aiocoap.util import hostportjoin
 
 from ingest.devices import Source
+from ingest.doors.http import Waiting
 from ingest.doors.mqtt import UP
 from ingest.doors.oscore import Contexts
 from ingest.writer import Uplink
@@ -89,19 +90,6 @@ class _Interface(GenericMessageInterface):  # type: ignore[misc]
         self._mman = None
 
 
-class _Waiting:
-    """Messages by blocks that wait for their commit."""
-
-    gone = False
-
-    def committed(self, token: asyncio.Future[str | None], reason: str | None) -> None:
-        if not token.done():
-            token.set_result(reason)
-
-    def flush(self) -> None:
-        """Each is answered by its own task."""
-
-
 class Site(resource.ObservableResource, resource.PathCapable):  # type: ignore[misc]
     """All paths of all devices."""
 
@@ -111,7 +99,7 @@ class Site(resource.ObservableResource, resource.PathCapable):  # type: ignore[m
         self._observers: dict[int, set[Any]] = {}
         self._count = 0
         self._asked: dict[int, tuple[int, Any]] = {}
-        self._waiting = _Waiting()
+        self._waiting = Waiting()
 
     def get_resources_as_linkheader(self) -> str:
         """Return what `.well-known/core` says: the paths of a device, for who knows its own name."""

@@ -40,7 +40,7 @@ class Refusal(Exception):
         super().__init__(detail)
 
 
-class _Waiting:
+class Waiting:
     """Requests that wait for the commit of what they brought."""
 
     gone = False
@@ -73,7 +73,7 @@ class HttpDoor:
         self.gateway: Gateway | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._known: dict[tuple[bytes, str], tuple[Source, Source | None]] = {}
-        self._waiting, self._shorts = _Waiting(), _Short()
+        self._waiting, self._shorts = Waiting(), _Short()
         self._opening: asyncio.Lock | None = None
 
     def __getattr__(self, name: str) -> Any:

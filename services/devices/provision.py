@@ -6,15 +6,14 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from zipfile import BadZipFile
 
 import openpyxl
 import shapely
 from openpyxl.styles import Font, PatternFill
-from openpyxl.utils.exceptions import InvalidFileException
 from sqlalchemy import Connection, text
 
 from services.devices import service
+from services.web import workbooks
 from twin import catalogue, devices, products, things
 from twin.errors import BadRequest, Conflict, Forbidden, Unreadable
 from twin.products import Product
@@ -85,15 +84,7 @@ def template() -> bytes:
 
 def read(raw: bytes) -> list[Row]:
     """Return the rows of a workbook; Unreadable says where it cannot be understood."""
-    if len(raw) > MAX_BYTES:
-        raise Unreadable(f"A list of devices has at most {MAX_BYTES >> 20} MiB.")
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
-        lines = list(book.worksheets[0].iter_rows(values_only=True, max_row=MAX_ROWS + 2))
-    except (InvalidFileException, BadZipFile, KeyError, ValueError, OSError, IndexError) as why:
-        raise Unreadable("This is no Excel workbook (.xlsx).") from why
-    if not lines:
-        raise Unreadable("The sheet is empty; its first line holds the headings.")
+    lines = workbooks.lines(raw, "A list of devices", max_bytes=MAX_BYTES, max_lines=MAX_ROWS + 2)
     heads = _heads(lines[0])
     rows = [_row(heads, line, i) for i, line in enumerate(lines[1:], 2) if any(line)]
     if not rows or len(rows) > MAX_ROWS:

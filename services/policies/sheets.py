@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from typing import Any
-from zipfile import BadZipFile
 
 import openpyxl
 from openpyxl.styles import Font, PatternFill
-from openpyxl.utils.exceptions import InvalidFileException
 
+from services.web import workbooks
 from twin.errors import Unreadable
 
 TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -62,15 +61,7 @@ def _cell(value: Any) -> Any:
 
 def read(raw: bytes) -> list[dict[str, Any]]:
     """Return the rows of a sheet; Unreadable says where it cannot be understood."""
-    if len(raw) > MAX_BYTES:
-        raise Unreadable(f"A duty list has at most {MAX_BYTES >> 20} MiB.")
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
-        lines = list(book.worksheets[0].iter_rows(values_only=True, max_row=MAX_ROWS + 1))
-    except (InvalidFileException, BadZipFile, KeyError, ValueError, OSError, IndexError) as why:
-        raise Unreadable("This is no Excel workbook (.xlsx).") from why
-    if not lines:
-        raise Unreadable("The sheet is empty; its first line holds the headings.")
+    lines = workbooks.lines(raw, "A duty list", max_bytes=MAX_BYTES, max_lines=MAX_ROWS + 1)
     heads = _heads(lines[0])
     rows = [_row(heads, line, i) for i, line in enumerate(lines[1:], 2) if any(line)]
     if not rows:
